@@ -1,7 +1,7 @@
 // The layers of src/, as a program can check them. Imports go down only:
 //
 //   index.ts, preload/, testing/   entry points
-//   runtime/primary.ts, worker.ts  composition roots
+//   runtime/primary.ts, worker.ts  composition roots; create-cluster.ts, join-cluster.ts call them with the real ports
 //   runtime/<part>/                messaging, supervision, connections, placement, evidence, transports
 //   protocol/                      pure
 //
@@ -9,7 +9,7 @@
 // test/architecture/layers.test.ts breaks every rule once; a rule without such an example fails there.
 
 const entryPoints = '^src/(index\\.ts$|preload/|testing/)'
-const roots = '^src/runtime/(primary|worker)\\.ts$'
+const roots = '^src/runtime/(primary|worker|create-cluster|join-cluster)\\.ts$'
 
 /** Core modules are reported with or without their `node:` prefix. */
 const core = (names) => `^(node:)?(${names})$`

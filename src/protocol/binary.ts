@@ -1,0 +1,60 @@
+/**
+ * Buffers, typed arrays, DataView and ArrayBuffer on the wire: their kind and their bytes in base64. superjson would send
+ * a typed array as a list of numbers, lose `-0` and BigInt64Array on the way, and break on a Buffer.
+ */
+export interface BinaryRecord {
+  readonly type: string
+  readonly data: string
+}
+
+type Binary = ArrayBufferView | ArrayBuffer
+
+type View = new (buffer: ArrayBuffer, offset?: number, length?: number) => ArrayBufferView
+const views = new Map<string, { readonly make: View; readonly width: number }>(
+  [
+    Int8Array,
+    Uint8Array,
+    Uint8ClampedArray,
+    Int16Array,
+    Uint16Array,
+    Int32Array,
+    Uint32Array,
+    Float32Array,
+    Float64Array,
+    BigInt64Array,
+    BigUint64Array,
+  ].map((make) => [make.name, { make: make as View, width: make.BYTES_PER_ELEMENT }]),
+)
+views.set('DataView', { make: DataView as View, width: 1 })
+
+export function isBinary(value: unknown): value is Binary {
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer
+}
+
+export function toBinaryRecord(value: Binary): BinaryRecord {
+  if (value instanceof ArrayBuffer) return { type: 'ArrayBuffer', data: Buffer.from(value).toString('base64') }
+  // Only the view's own bytes: a small Buffer is a window on a pool that holds other people's data.
+  const data = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
+  return { type: kindOf(value), data }
+}
+
+/** Allocates no more than the text justifies. Throws a plain Error on a record that does not fit its kind. */
+export function fromBinaryRecord(record: unknown): unknown {
+  const { type, data } = (record ?? {}) as Partial<Record<keyof BinaryRecord, unknown>>
+  if (typeof type !== 'string' || typeof data !== 'string') throw new Error('is not a binary value')
+  const bytes = Buffer.from(data, 'base64')
+  if (type === 'Buffer') return bytes
+  // A buffer of its own: the bytes above may be a window on Node's pool, at any alignment.
+  const own = new Uint8Array(bytes).buffer
+  if (type === 'ArrayBuffer') return own
+  const view = views.get(type)
+  if (!view || own.byteLength % view.width !== 0) throw new Error(`is no binary value of type ${JSON.stringify(type)}`)
+  return new view.make(own)
+}
+
+function kindOf(value: ArrayBufferView): string {
+  if (Buffer.isBuffer(value)) return 'Buffer'
+  // The nearest known class, so that a subclass arrives as what it extends.
+  for (const [type, { make }] of views) if (value instanceof make) return type
+  return 'Uint8Array'
+}

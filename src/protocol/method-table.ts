@@ -1,0 +1,18 @@
+/** What a worker announces of its methods, so that callers know a method's own deadline and the router its traits. */
+export interface MethodTraits {
+  /** May be carried out twice without harm. */
+  readonly idempotent?: boolean | undefined
+  /** The method's own default deadline in ms. */
+  readonly timeout?: number | undefined
+  /** How many of its calls run at once. */
+  readonly concurrency?: number | undefined
+}
+
+export type MethodTable = Readonly<Record<string, MethodTraits>>
+
+export const NO_METHODS: MethodTable = Object.freeze({})
+
+/** A table's entry by an own name; an inherited name (`constructor`) is never a method. */
+export function traitsOf(table: MethodTable, method: string): MethodTraits | undefined {
+  return Object.hasOwn(table, method) ? table[method] : undefined
+}

@@ -1,0 +1,108 @@
+import { SuperJSON } from 'superjson'
+import { type BinaryRecord, fromBinaryRecord, isBinary, toBinaryRecord } from './binary.js'
+import { PayloadError } from './errors.js'
+import type { InlinePayload, Payload } from './frames.js'
+import { guardPlain, guardRich } from './guard.js'
+import { inspect } from './inspect.js'
+import { walkPlain } from './plain-json.js'
+
+/** Values to payloads and back. Whether a value is plain or rich is found once, by the sender's walk. */
+
+/** `limits.payload` when nobody says otherwise: what JSON parses in some tens of milliseconds. */
+export const DEFAULT_PAYLOAD_LIMIT = 4 * 1024 * 1024
+
+export interface EncodeOptions {
+  /** As a text that the primary can pass on unread. */
+  readonly opaque: boolean
+  /** In bytes, near enough: the walk counts characters. */
+  readonly limit: number
+  /** How an error names the value: `args`, `result`, `value`. */
+  readonly root: string
+}
+
+export function encodePayload(value: unknown, options: EncodeOptions): Payload {
+  if (value === undefined) return undefined
+  const inline = encodeInline(value, options)
+  return options.opaque ? JSON.stringify(inline) : inline
+}
+
+function encodeInline(value: unknown, { limit, root }: EncodeOptions): InlinePayload {
+  if (walk(value, limit) === 'plain') return { plain: value }
+  inspect(value, root, limit)
+  try {
+    return { rich: codec.serialize(value) }
+  } catch (cause) {
+    throw new PayloadError({ path: root, reason: `cannot be sent: ${messageOf(cause)}` })
+  }
+}
+
+/** A getter that throws ends the cheap walk; the careful one then names it. */
+function walk(value: unknown, limit: number): 'plain' | 'rich' | 'too large' {
+  try {
+    return walkPlain(value, limit)
+  } catch {
+    return 'rich'
+  }
+}
+
+export function decodePayload(payload: Payload, root: string): unknown {
+  if (payload === undefined) return undefined
+  try {
+    const inline = typeof payload === 'string' ? (JSON.parse(payload) as unknown) : payload
+    if (typeof inline === 'object' && inline !== null) {
+      if ('plain' in inline) {
+        guardPlain(inline.plain)
+        return inline.plain
+      }
+      if ('rich' in inline) {
+        guardRich(inline.rich)
+        return codec.deserialize(inline.rich as Parameters<typeof codec.deserialize>[0])
+      }
+    }
+  } catch (cause) {
+    throw new PayloadError({ path: root, reason: `arrived in a form that is refused: it ${messageOf(cause)}` })
+  }
+  throw new PayloadError({ path: root, reason: 'arrived in a form that is refused: it is neither plain nor rich' })
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+/** Private: a class or symbol that a program registers on superjson's own instance must not change what we accept. */
+const codec = new SuperJSON()
+
+codec.registerCustom<ArrayBuffer, never>(
+  {
+    isApplicable: (value): value is ArrayBuffer => isBinary(value),
+    serialize: (value) => toBinaryRecord(value) satisfies BinaryRecord as never,
+    deserialize: (record) => fromBinaryRecord(record) as ArrayBuffer,
+  },
+  'binary',
+)
+
+/** An Error as a value (an argument, a property): name, message, stack, cause and own properties. */
+codec.registerCustom<Error, never>(
+  {
+    isApplicable: (value): value is Error => value instanceof Error,
+    serialize: (error) =>
+      ({
+        ...error,
+        name: error.name,
+        message: error.message,
+        stack: error.stack,
+        cause: error.cause,
+        hasCause: 'cause' in error,
+      }) as never,
+    deserialize: (record) => restoreError(record as Record<string, unknown>),
+  },
+  'error',
+)
+
+function restoreError({ name, message, stack, cause, hasCause, ...properties }: Record<string, unknown>): Error {
+  const error = new Error(String(message), hasCause === true ? { cause } : undefined)
+  const hidden = { enumerable: false, configurable: true, writable: true }
+  if (name !== 'Error') Object.defineProperty(error, 'name', { ...hidden, value: String(name) })
+  Object.defineProperty(error, 'stack', { ...hidden, value: typeof stack === 'string' ? stack : undefined })
+  return Object.assign(error, properties)
+}

@@ -1,0 +1,50 @@
+import type { AnyContract, UntypedContract } from '../protocol/contract.js'
+import { UsageError } from '../protocol/errors.js'
+import { systemClock } from './clock.js'
+import { type ClusterOptions, readOptions } from './options.js'
+import { buildPrimary, type PrimaryCluster } from './primary.js'
+import { handleSignals } from './signals.js'
+import { ClusterLauncher, isClusterWorker } from './supervision/launcher.js'
+
+/** Held while this process has a cluster: node has one set of workers per process, and so have we. */
+const claim: { held: boolean } = { held: false }
+
+/**
+ * Starts the workers and resolves when every one is ready. Rejects with `BootError`, nothing left behind, when one fails.
+ *
+ * @throws {UsageError} for a wrong option, in a worker, on Windows, or while this process has a cluster already.
+ */
+export async function createCluster<C extends AnyContract = UntypedContract>(
+  options: ClusterOptions = {},
+): Promise<PrimaryCluster<C>> {
+  if (process.platform === 'win32')
+    throw new UsageError(
+      'troupe does not support Windows: the hand-over of connections and signals differs there. Use WSL',
+    )
+  if (isClusterWorker)
+    throw new UsageError(
+      'createCluster was called in a worker. Call joinCluster there; `isPrimary` tells the two apart',
+    )
+  if (claim.held)
+    throw new UsageError('This process has a cluster already. Stop it first, or change it with scale() and reload()')
+  const { processes, balance, signals, logger, ...settings } = readOptions(options)
+  claim.held = true
+  const launcher = new ClusterLauncher({ processes, sharedHandle: balance === 'os', signals, logger, ...settings })
+  const { cluster, supervisor, boot } = buildPrimary<C>(settings, {
+    clock: systemClock(),
+    random: Math.random,
+    launcher,
+    logger,
+  })
+  const release = signals ? handleSignals(supervisor, logger) : () => {}
+  void cluster.closed.then((end) => {
+    claim.held = false
+    release()
+    // Only where the program was not told otherwise: a boot that failed rejects, which is the caller's to handle.
+    if (end.reason === 'failed' && cluster === started.cluster) process.exitCode = 1
+  })
+  const started: { cluster?: PrimaryCluster<C> } = {}
+  await boot()
+  started.cluster = cluster
+  return cluster
+}

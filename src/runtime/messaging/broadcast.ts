@@ -1,0 +1,149 @@
+import { toRecord } from '../../protocol/error-record.js'
+import { CallTimeoutError, type TroupeError } from '../../protocol/errors.js'
+import type { AckFrame, PublishFrame, ReceiptFrame, SubscribeFrame } from '../../protocol/frames.js'
+import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
+import type { Clock, Timer } from '../clock.js'
+import type { Endpoint } from './endpoint.js'
+
+/** One publish with `ack` whose receipt is not complete. */
+interface OpenReceipt {
+  readonly publisher: Endpoint
+  readonly ref: number
+  readonly channel: string
+  /** Sent to, and not heard from. */
+  readonly awaited: Map<Incarnation, ProcessRef>
+  readonly acknowledged: ProcessRef[]
+  readonly failed: ReceiptFrame['failed'][number][]
+  readonly timer: Timer
+}
+
+/**
+ * The router's side of the channels: which processes have subscribed, and the receipts that are open. All publishes pass
+ * here, so every process sees the messages of a channel in one order, and a subscription confirmed here misses none after it.
+ */
+export class Broadcast {
+  readonly #subscribers = new Map<string, Map<Incarnation, Endpoint>>()
+  readonly #receipts = new Map<number, OpenReceipt>()
+  readonly #clock: Clock
+  readonly #ackTimeout: number
+  #lastReceipt = 0
+  /** Acknowledgements that no open receipt was waiting for. */
+  unexpected = 0
+
+  constructor(clock: Clock, ackTimeout: number) {
+    this.#clock = clock
+    this.#ackTimeout = ackTimeout
+  }
+
+  get openReceipts(): number {
+    return this.#receipts.size
+  }
+
+  subscribe(subscriber: Endpoint, { channel, ref }: SubscribeFrame): void {
+    const subscribers = this.#subscribers.get(channel) ?? new Map()
+    this.#subscribers.set(channel, subscribers.set(subscriber.ref.incarnation, subscriber))
+    subscriber.send({ kind: 'subscribed', ref })
+  }
+
+  unsubscribe(subscriber: Endpoint, channel: string): void {
+    const subscribers = this.#subscribers.get(channel)
+    subscribers?.delete(subscriber.ref.incarnation)
+    if (subscribers?.size === 0) this.#subscribers.delete(channel)
+  }
+
+  publish(publisher: Endpoint, frame: PublishFrame): void {
+    const { channel, payload } = frame
+    const subscribers = [...(this.#subscribers.get(channel)?.values() ?? [])].filter(
+      (subscriber) => frame.self || subscriber !== publisher,
+    )
+    if (frame.ref === undefined) {
+      for (const subscriber of subscribers) subscriber.sendData({ kind: 'message', channel, payload })
+      return
+    }
+    const receipt = this.#open(publisher, frame, frame.ref, subscribers)
+    for (const subscriber of subscribers) {
+      const refused = subscriber.sendData({ kind: 'message', channel, payload, receipt })
+      if (refused) this.#fail(receipt, subscriber.ref, refused)
+    }
+    this.#closeWhenComplete(receipt)
+  }
+
+  acknowledge(subscriber: Endpoint, { receipt: id, error }: AckFrame): void {
+    const receipt = this.#receipts.get(id)
+    if (!receipt?.awaited.delete(subscriber.ref.incarnation)) {
+      this.unexpected++
+      return
+    }
+    if (error) receipt.failed.push({ ...subscriber.ref, error })
+    else receipt.acknowledged.push(subscriber.ref)
+    this.#closeWhenComplete(id)
+  }
+
+  /** A process is gone: its subscriptions end, who waits for its acknowledgement learns why, its own receipts are void. */
+  gone(endpoint: Endpoint, why: (channel: string) => TroupeError): void {
+    for (const channel of [...this.#subscribers.keys()]) this.unsubscribe(endpoint, channel)
+    for (const [id, receipt] of [...this.#receipts]) {
+      if (receipt.publisher === endpoint) {
+        receipt.timer.cancel()
+        this.#receipts.delete(id)
+      } else if (receipt.awaited.has(endpoint.ref.incarnation)) {
+        this.#fail(id, endpoint.ref, why(receipt.channel))
+        this.#closeWhenComplete(id)
+      }
+    }
+  }
+
+  #open(publisher: Endpoint, frame: PublishFrame, ref: number, subscribers: readonly Endpoint[]): number {
+    const id = ++this.#lastReceipt
+    const timeout = frame.deadline === undefined ? this.#ackTimeout : Math.max(0, frame.deadline - this.#clock.now())
+    this.#receipts.set(id, {
+      publisher,
+      ref,
+      channel: frame.channel,
+      awaited: new Map(subscribers.map((subscriber) => [subscriber.ref.incarnation, subscriber.ref])),
+      acknowledged: [],
+      failed: [],
+      timer: this.#clock.after(timeout, () => this.#expire(id, timeout)),
+    })
+    return id
+  }
+
+  #expire(id: number, timeout: number): void {
+    const receipt = this.#receipts.get(id)
+    if (!receipt) return
+    for (const subscriber of [...receipt.awaited.values()]) {
+      const target = subscriber.id === 0 ? 'primary' : subscriber.id
+      this.#fail(
+        id,
+        subscriber,
+        new CallTimeoutError({
+          target,
+          method: acknowledgementOf(receipt.channel),
+          sent: 'maybe',
+          timeout,
+          stage: { kind: 'unknown' },
+        }),
+      )
+    }
+    this.#closeWhenComplete(id)
+  }
+
+  #fail(id: number, subscriber: ProcessRef, error: TroupeError): void {
+    const receipt = this.#receipts.get(id)
+    if (receipt?.awaited.delete(subscriber.incarnation)) receipt.failed.push({ ...subscriber, error: toRecord(error) })
+  }
+
+  #closeWhenComplete(id: number): void {
+    const receipt = this.#receipts.get(id)
+    if (!receipt || receipt.awaited.size > 0) return
+    this.#receipts.delete(id)
+    receipt.timer.cancel()
+    const { ref, acknowledged, failed } = receipt
+    receipt.publisher.send({ kind: 'receipt', ref, acknowledged, failed })
+  }
+}
+
+/** How an error names a message that was not acknowledged. */
+export function acknowledgementOf(channel: string): string {
+  return `the acknowledgement of ${channel}`
+}

@@ -1,0 +1,133 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { ChainLink } from '../../protocol/frames.js'
+import type { ProcessRef } from '../../protocol/ids.js'
+import type { Clock, Timer } from '../clock.js'
+
+/** What a method can know of the call that it serves. Outside a call: no caller, no deadline, a signal that never fires. */
+export interface CurrentCall {
+  /** Fires when the caller gives up, its deadline passes, or the caller dies. Its reason says which. */
+  readonly signal: AbortSignal
+  /** When the caller stops waiting, on the clock of `performance.timeOrigin`-free monotonic ms; `Infinity` outside a call. */
+  readonly deadline: number
+  /** Milliseconds left until then. */
+  readonly remaining: number
+  /** Who called: `id` 0 is the primary. */
+  readonly caller: ProcessRef | undefined
+  /** The worker id that serves the call, 0 in the primary. */
+  readonly target: number | undefined
+  readonly method: string | undefined
+}
+
+export interface CallContextFields {
+  readonly caller: ProcessRef
+  readonly target: number
+  readonly method: string
+  readonly deadline: number
+  /** The calls that wait for this one, this one included. */
+  readonly chain: readonly ChainLink[]
+}
+
+/**
+ * One running call. Nested calls take their deadline, chain and cancellation from it, until the method has settled:
+ * after that the context is inert, and a timer or pool made inside the method inherits nothing.
+ */
+export class CallContext implements CurrentCall {
+  readonly caller: ProcessRef
+  readonly target: number
+  readonly method: string
+  readonly deadline: number
+  readonly chain: readonly ChainLink[]
+  readonly #clock: Clock
+  #settled = false
+  #abortReason: Error | undefined
+  /** Made when the method first looks at `signal`: most methods never do. */
+  #controller: AbortController | undefined
+  #timer: Timer | undefined
+  /** Nested calls that end with this one. */
+  readonly #onAbort = new Set<(reason: Error) => void>()
+
+  constructor(fields: CallContextFields, clock: Clock) {
+    this.caller = fields.caller
+    this.target = fields.target
+    this.method = fields.method
+    this.deadline = fields.deadline
+    this.chain = fields.chain
+    this.#clock = clock
+  }
+
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  get aborted(): boolean {
+    return this.#abortReason !== undefined
+  }
+
+  get remaining(): number {
+    return Math.max(0, this.deadline - this.#clock.now())
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller) return this.#controller.signal
+    this.#controller = new AbortController()
+    if (this.#abortReason) this.#controller.abort(this.#abortReason)
+    else if (!this.#settled) {
+      // The caller's cancel normally comes first; this is for a caller that is frozen.
+      this.#timer = this.#clock.after(
+        this.remaining,
+        () => this.abort(new DOMException('The deadline of the call has passed', 'TimeoutError')),
+        { idle: true },
+      )
+    }
+    return this.#controller.signal
+  }
+
+  /** Calls `listener` at the abort, at once if that has been. Returns what takes it back. */
+  onAbort(listener: (reason: Error) => void): () => void {
+    if (this.#abortReason) listener(this.#abortReason)
+    else this.#onAbort.add(listener)
+    return () => this.#onAbort.delete(listener)
+  }
+
+  abort(reason: Error): void {
+    if (this.#settled || this.#abortReason) return
+    this.#abortReason = reason
+    this.#timer?.cancel()
+    this.#controller?.abort(reason)
+    for (const listener of this.#onAbort) listener(reason)
+    this.#onAbort.clear()
+  }
+
+  settle(): void {
+    this.#settled = true
+    this.#timer?.cancel()
+    this.#onAbort.clear()
+  }
+}
+
+/** One per copy of the library, because `currentCall` is a plain function. Costs nothing until the first `run`. */
+const storage = new AsyncLocalStorage<CallContext>()
+
+export function runInContext<T>(context: CallContext, run: () => T): T {
+  return storage.run(context, run)
+}
+
+/** The running call that the current code belongs to, if it still runs. */
+export function activeContext(): CallContext | undefined {
+  const context = storage.getStore()
+  return context && !context.settled ? context : undefined
+}
+
+const OUTSIDE: CurrentCall = Object.freeze({
+  signal: new AbortController().signal,
+  deadline: Number.POSITIVE_INFINITY,
+  remaining: Number.POSITIVE_INFINITY,
+  caller: undefined,
+  target: undefined,
+  method: undefined,
+})
+
+/** The call that the running method serves. Outside a method, or after it has settled, an inert one. */
+export function currentCall(): CurrentCall {
+  return activeContext() ?? OUTSIDE
+}

@@ -1,0 +1,80 @@
+/**
+ * The bounded queue in front of a worker's methods. Decides who runs now, who waits, and who is refused; runs nothing.
+ *
+ * By default everything that is accepted runs at once (a worker is a server). A limit on the worker makes it an actor
+ * that takes `concurrency` calls at a time; a limit on a method holds back that method's calls alone.
+ */
+export interface Letter {
+  readonly method: string
+  /** The router's number for the call, and those of the calls that wait for it. A cast has none. */
+  readonly route: number | undefined
+  readonly ancestors: readonly number[]
+  readonly start: () => void
+}
+
+export type Admission = 'started' | 'queued' | 'full' | 'cycle'
+
+export interface MailboxOptions {
+  readonly limit: number
+  /** For the whole worker. Infinity: no limit. */
+  readonly concurrency: number
+  readonly concurrencyOf: (method: string) => number
+}
+
+export class Mailbox {
+  readonly #options: MailboxOptions
+  readonly #running = new Set<Letter>()
+  readonly #waiting = new Set<Letter>()
+
+  constructor(options: MailboxOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#running.size + this.#waiting.size
+  }
+
+  admit(letter: Letter): Admission {
+    if (this.size >= this.#options.limit) return 'full'
+    if (this.#mayStart(letter)) {
+      this.#start(letter)
+      return 'started'
+    }
+    if (this.#waitsForItself(letter)) return 'cycle'
+    this.#waiting.add(letter)
+    return 'queued'
+  }
+
+  /** The letter has ended, or nobody waits for it: its place goes to whoever waited longest and may now start. */
+  release(letter: Letter): void {
+    if (!this.#running.delete(letter) && !this.#waiting.delete(letter)) return
+    for (const next of this.#waiting) {
+      if (this.#running.size >= this.#options.concurrency) return
+      if (!this.#mayStart(next)) continue
+      this.#waiting.delete(next)
+      this.#start(next)
+    }
+  }
+
+  #start(letter: Letter): void {
+    this.#running.add(letter)
+    letter.start()
+  }
+
+  #mayStart(letter: Letter): boolean {
+    if (this.#running.size >= this.#options.concurrency) return false
+    const limit = this.#options.concurrencyOf(letter.method)
+    return limit === Number.POSITIVE_INFINITY || this.#runningOf(letter.method).length < limit
+  }
+
+  /** Every place that could become free is held by a call that waits for this one. */
+  #waitsForItself(letter: Letter): boolean {
+    const blockers =
+      this.#running.size >= this.#options.concurrency ? [...this.#running] : this.#runningOf(letter.method)
+    return blockers.every(({ route }) => route !== undefined && letter.ancestors.includes(route))
+  }
+
+  #runningOf(method: string): Letter[] {
+    return [...this.#running].filter((letter) => letter.method === method)
+  }
+}

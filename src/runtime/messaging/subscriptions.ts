@@ -1,0 +1,96 @@
+import { type ErrorRecord, toRecord } from '../../protocol/error-record.js'
+import { RemoteError } from '../../protocol/errors.js'
+import type { MessageFrame, MessagingUpFrame, Payload } from '../../protocol/frames.js'
+import type { ProcessRef } from '../../protocol/ids.js'
+import { decodePayload } from '../../protocol/payload.js'
+import { toThrown } from '../../protocol/thrown.js'
+import type { Logger } from '../logger.js'
+
+/** What `subscribe` returns. Ends with `unsubscribe()`, or at the end of a `using` block. */
+export interface Subscription extends Disposable {
+  /** From when it resolves, every later publish reaches the handler: await it, then read what you cache. */
+  readonly active: Promise<void>
+  unsubscribe(): void
+}
+
+export type Handler = (value: unknown) => unknown
+
+interface LocalChannel {
+  readonly handlers: Set<Handler>
+  /** Resolves when the router has confirmed the subscription. */
+  readonly active: Promise<void>
+}
+
+export interface SubscriptionsOptions {
+  readonly self: ProcessRef
+  readonly logger: Logger
+  readonly send: (frame: MessagingUpFrame) => void
+}
+
+/** This process's handlers, by channel. The router knows only that this process has some: it sends once, we dispatch. */
+export class Subscriptions {
+  readonly #options: SubscriptionsOptions
+  readonly #channels = new Map<string, LocalChannel>()
+  /** Confirmations that are due, by the number that was sent. */
+  readonly #confirmations = new Map<number, () => void>()
+  #lastRef = 0
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options
+  }
+
+  add(channel: string, handler: Handler): Subscription {
+    // A function of its own, so that the same handler subscribed twice is called twice and removed once.
+    const own: Handler = (value) => handler(value)
+    const local = this.#channels.get(channel) ?? this.#open(channel)
+    local.handlers.add(own)
+    const unsubscribe = (): void => this.#remove(channel, local, own)
+    return { active: local.active, unsubscribe, [Symbol.dispose]: unsubscribe }
+  }
+
+  confirm(ref: number): boolean {
+    this.#confirmations.get(ref)?.()
+    return this.#confirmations.delete(ref)
+  }
+
+  /** Hands a message to every handler, each with what one decoding gave; answers when an answer is due. */
+  dispatch({ channel, payload, receipt }: MessageFrame): void {
+    const settled = [...(this.#channels.get(channel)?.handlers ?? [])].map((handler) =>
+      this.#handle(channel, handler, payload),
+    )
+    if (receipt === undefined) return
+    void Promise.all(settled).then((errors) => {
+      this.#options.send({ kind: 'ack', receipt, error: errors.find((error) => error !== undefined) })
+    })
+  }
+
+  /** Never rejects: a handler that throws is reported, spares the others, and fails this process's acknowledgement. */
+  async #handle(channel: string, handler: Handler, payload: Payload): Promise<ErrorRecord | undefined> {
+    try {
+      // Decoded anew for each handler: none can change what another one gets.
+      await handler(decodePayload(payload, `the message on ${channel}`))
+      return undefined
+    } catch (error) {
+      this.#options.logger.error(`a handler of channel ${JSON.stringify(channel)} threw`, error)
+      const { self } = this.#options
+      return toRecord(
+        new RemoteError({ target: self.id, method: `the handler of ${channel}`, from: self, thrown: toThrown(error) }),
+      )
+    }
+  }
+
+  #open(channel: string): LocalChannel {
+    const ref = ++this.#lastRef
+    const active = new Promise<void>((resolve) => this.#confirmations.set(ref, resolve))
+    const local = { handlers: new Set<Handler>(), active }
+    this.#channels.set(channel, local)
+    this.#options.send({ kind: 'subscribe', channel, ref })
+    return local
+  }
+
+  #remove(channel: string, local: LocalChannel, handler: Handler): void {
+    if (!local.handlers.delete(handler) || local.handlers.size > 0 || this.#channels.get(channel) !== local) return
+    this.#channels.delete(channel)
+    this.#options.send({ kind: 'unsubscribe', channel })
+  }
+}

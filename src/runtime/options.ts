@@ -1,0 +1,206 @@
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { UsageError } from '../protocol/errors.js'
+import {
+  expectBoolean,
+  expectDuration,
+  expectFunction,
+  expectKnown,
+  expectNumber,
+  expectObject,
+  expectOneOf,
+  expectPositiveInteger,
+  unexpected,
+} from './expect.js'
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, type Limits, type Timeouts } from './limits.js'
+import { type Logger, stderrLogger } from './logger.js'
+import { type RegisteredMethod, registerMethods } from './messaging/method-registry.js'
+import type { ProcessOptions } from './supervision/launcher.js'
+import { READY_MODES, type ReadyMode } from './supervision/readiness.js'
+import { type Backoff, DEFAULT_RESTART, type RestartOptions } from './supervision/restart-policy.js'
+
+/** How connections come to workers. `round-robin`: the primary accepts and hands on. `os`: workers accept from one shared handle. */
+export type Balance = 'round-robin' | 'os'
+
+export type RestartSettings = Partial<Omit<RestartOptions, 'backoff'>> & {
+  readonly backoff?: Partial<Backoff> | undefined
+}
+
+/** The options of `createCluster`. Those from `exec` to `windowsHide` are node's, with node's names and meanings. */
+export interface ClusterOptions extends Partial<Omit<ProcessOptions, 'exec'>> {
+  /** The workers' program, a path or a file URL. Default: the running file, as in node. */
+  readonly exec?: string | URL | undefined
+  /** Default: `os.availableParallelism()`. */
+  readonly workers?: number | undefined
+  /** The primary's own methods, for `cluster.call('primary', …)`. */
+  readonly methods?: object | undefined
+  /**
+   * When a worker may receive calls and connections. `join`: one turn after `joinCluster` resolved. `listen`: when one of its
+   * servers listens. `online`: when its process runs. `manual`: when it calls `cluster.ready()`. Default `auto`: the first
+   * of join and listen. A replacement must moreover listen wherever its predecessor did.
+   */
+  readonly ready?: ReadyMode | undefined
+  /** Default `round-robin`; `NODE_CLUSTER_SCHED_POLICY=none` in the environment makes it `os`. */
+  readonly balance?: Balance | undefined
+  readonly restart?: RestartSettings | undefined
+  readonly timeouts?: Partial<Timeouts> | undefined
+  readonly limits?: Partial<Limits> | undefined
+  /**
+   * SIGINT and SIGTERM stop the cluster in order, a second one at once; SIGHUP reloads. Workers leave those signals to the
+   * primary. Default false: the library touches no signal.
+   */
+  readonly signals?: boolean | undefined
+  /** Where warnings go that no caller can be told. Default: stderr. */
+  readonly logger?: Logger | undefined
+}
+
+/** What the primary is wired from. */
+export interface PrimarySettings {
+  readonly workers: number
+  readonly methods: ReadonlyMap<string, RegisteredMethod>
+  readonly ready: ReadyMode
+  readonly restart: RestartOptions
+  readonly timeouts: Timeouts
+  readonly limits: Limits
+}
+
+export interface ReadOptions extends PrimarySettings {
+  readonly processes: ProcessOptions
+  readonly balance: Balance
+  readonly signals: boolean
+  readonly logger: Logger
+}
+
+const PROCESS_OPTIONS = [
+  'exec',
+  'args',
+  'execArgv',
+  'silent',
+  'stdio',
+  'uid',
+  'gid',
+  'cwd',
+  'env',
+  'inspectPort',
+  'windowsHide',
+] as const
+const KNOWN = [
+  ...PROCESS_OPTIONS,
+  'workers',
+  'methods',
+  'ready',
+  'balance',
+  'restart',
+  'timeouts',
+  'limits',
+  'signals',
+  'logger',
+]
+
+/** Checks everything before anything is started, so that a wrong option never leaves half a cluster behind. */
+export function readOptions(options: ClusterOptions): ReadOptions {
+  expectObject(options, 'options')
+  if ('serialization' in options) {
+    throw new UsageError(
+      "`serialization` cannot be chosen: the messages of troupe need node's JSON channel. Values that JSON loses (Map, Date, Buffer, …) are kept all the same",
+    )
+  }
+  expectKnown(options, KNOWN, '')
+  return {
+    processes: readProcesses(options),
+    workers: options.workers === undefined ? availableParallelism() : expectPositiveInteger(options.workers, 'workers'),
+    methods: registerMethods(options.methods, 'methods'),
+    ready: options.ready === undefined ? 'auto' : expectOneOf(options.ready, 'ready', READY_MODES),
+    balance: readBalance(options.balance),
+    restart: readRestart(options.restart ?? {}),
+    timeouts: readAll(options.timeouts, DEFAULT_TIMEOUTS, 'timeouts', expectDuration),
+    limits: readAll(options.limits, DEFAULT_LIMITS, 'limits', expectPositiveInteger),
+    signals: expectBoolean(options.signals ?? false, 'signals'),
+    logger: readLogger(options.logger),
+  }
+}
+
+export function readLogger(logger: Logger | undefined): Logger {
+  if (logger === undefined) return stderrLogger
+  expectFunction(logger.warn, 'logger.warn')
+  expectFunction(logger.error, 'logger.error')
+  return logger
+}
+
+function readProcesses(options: ClusterOptions): ProcessOptions {
+  const { args, execArgv, silent, stdio, uid, gid, cwd, env, inspectPort, windowsHide } = options
+  for (const [name, list] of Object.entries({ args, execArgv })) {
+    if (list !== undefined && !(Array.isArray(list) && list.every((entry) => typeof entry === 'string')))
+      throw unexpected(name, 'an array of strings', list)
+  }
+  for (const [name, flag] of Object.entries({ silent, windowsHide })) if (flag !== undefined) expectBoolean(flag, name)
+  for (const [name, number] of Object.entries({ uid, gid }))
+    if (number !== undefined) expectNumber(number, name, 0, 2 ** 32 - 1)
+  if (cwd !== undefined && typeof cwd !== 'string') throw unexpected('cwd', 'a path', cwd)
+  if (cwd !== undefined && !existsSync(cwd))
+    throw new UsageError(`Expected \`cwd\` to be a directory that exists, got ${JSON.stringify(cwd)}`)
+  if (env !== undefined) expectObject(env, 'env')
+  if (inspectPort !== undefined && typeof inspectPort !== 'function')
+    expectNumber(inspectPort, 'inspectPort', 0, 65_535)
+  if (Array.isArray(stdio) && !stdio.includes('ipc'))
+    throw new UsageError("Expected `stdio` to contain 'ipc', the channel to the worker")
+  if (typeof stdio === 'string')
+    throw new UsageError(
+      "Expected `stdio` to be an array that contains 'ipc', such as ['inherit', 'inherit', 'pipe', 'ipc']",
+    )
+  return { exec: readExec(options.exec), args, execArgv, silent, stdio, uid, gid, cwd, env, inspectPort, windowsHide }
+}
+
+function readExec(exec: string | URL | undefined): string {
+  if (exec instanceof URL) {
+    if (exec.protocol !== 'file:')
+      throw new UsageError(`Expected \`exec\` to be a path or a file: URL, got ${exec.href}`)
+    return fileURLToPath(exec)
+  }
+  if (typeof exec === 'string' && exec !== '') return exec.startsWith('file:') ? fileURLToPath(exec) : exec
+  if (exec !== undefined) throw unexpected('exec', 'a path or a file: URL', exec)
+  const running = process.argv[1]
+  if (running === undefined) throw new UsageError('Expected `exec`: there is no running file to start the workers from')
+  return running
+}
+
+function readBalance(balance: Balance | undefined): Balance {
+  if (balance !== undefined) return expectOneOf(balance, 'balance', ['round-robin', 'os'])
+  return process.env.NODE_CLUSTER_SCHED_POLICY === 'none' ? 'os' : 'round-robin'
+}
+
+function readRestart(restart: RestartSettings): RestartOptions {
+  expectObject(restart, 'restart')
+  expectKnown(restart, Object.keys(DEFAULT_RESTART), 'restart.')
+  const backoff = { ...DEFAULT_RESTART.backoff, ...expectObject(restart.backoff ?? {}, 'restart.backoff') }
+  expectKnown(backoff, Object.keys(DEFAULT_RESTART.backoff), 'restart.backoff.')
+  expectDuration(backoff.min, 'restart.backoff.min')
+  expectDuration(backoff.max, 'restart.backoff.max')
+  if (backoff.min > backoff.max)
+    throw new UsageError(
+      `Expected \`restart.backoff.min\` to be no more than \`restart.backoff.max\`, got ${backoff.min} and ${backoff.max}`,
+    )
+  expectNumber(backoff.factor, 'restart.backoff.factor', 1, 100)
+  expectNumber(backoff.jitter, 'restart.backoff.jitter', 0, 1)
+  const { policy, max, within, onLimit } = { ...DEFAULT_RESTART, ...restart }
+  expectOneOf(policy, 'restart.policy', ['permanent', 'transient', 'temporary'])
+  if (!(Number.isSafeInteger(max) && max >= 0)) throw unexpected('restart.max', 'a whole number, 0 or more', max)
+  expectDuration(within, 'restart.within')
+  expectOneOf(onLimit, 'restart.onLimit', ['degrade', 'stop'])
+  return { policy, max, within, backoff, onLimit }
+}
+
+function readAll<T extends object>(
+  given: Partial<T> | undefined,
+  defaults: T,
+  name: string,
+  check: (value: unknown, name: string) => number,
+): T {
+  const values = expectObject(given ?? {}, name)
+  expectKnown(values, Object.keys(defaults), `${name}.`)
+  const merged: object = { ...defaults }
+  for (const [key, value] of Object.entries(values))
+    if (value !== undefined) Object.assign(merged, { [key]: check(value, `${name}.${key}`) })
+  return merged as T
+}

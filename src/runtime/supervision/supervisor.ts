@@ -1,0 +1,183 @@
+import { BootError, ClusterClosedError, type FailedStart, ReloadError } from '../../protocol/errors.js'
+import type { LifeUpFrame } from '../../protocol/frames.js'
+import type { ProcessRef } from '../../protocol/ids.js'
+import type { ClusterEnd } from './events.js'
+import type { Incarnation } from './incarnation.js'
+import { type CallDrain, kill, type RetireReport, retire } from './retire.js'
+import { living, type Slot } from './slot.js'
+import { cancelPause, SlotKeeper, type SlotKeeperOptions } from './slot-keeper.js'
+
+export interface SupervisorOptions extends Omit<SlotKeeperOptions, 'refills' | 'giveUp'> {
+  readonly workers: number
+  readonly calls: CallDrain
+}
+
+/**
+ * The cluster as a whole: boot, scale, reload, stop. Knows nothing of calls or connections but that they are drained; the
+ * slot keeper below it follows each process and restarts what dies.
+ */
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #keeper: SlotKeeper
+  #phase: 'booting' | 'running' | 'stopping' | 'ended' = 'booting'
+  #stopping: Promise<RetireReport> | undefined
+  /** `scale` and `reload` change slots: one at a time. */
+  #lane: Promise<unknown> = Promise.resolve()
+  #queuedReload: Promise<void> | undefined
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#keeper = new SlotKeeper({
+      ...options,
+      refills: () => this.#phase === 'running',
+      giveUp: (end) => void this.stop(end),
+    })
+  }
+
+  /** Resolves when every worker is ready. One that fails ends the boot: its siblings are stopped, no backoff. */
+  async boot(): Promise<void> {
+    const failures = await this.#grow(this.#options.workers)
+    if (this.#phase !== 'booting') throw new ClusterClosedError({ method: 'createCluster' })
+    if (failures.length === 0) {
+      this.#phase = 'running'
+      return
+    }
+    const error = new BootError({ failures })
+    this.#end({ reason: 'failed', error })
+    throw error
+  }
+
+  /** More workers, or fewer: the highest ids go, drained. Resolves when that is so. */
+  scale(workers: number): Promise<void> {
+    return this.#inLane('scale', async () => {
+      const leaving = [...this.#keeper.slots.values()].filter(({ id }) => id > workers)
+      await Promise.all(leaving.map((slot) => this.#removeSlot(slot)))
+      const failures = await this.#grow(workers)
+      if (failures.length > 0) throw new BootError({ failures })
+    })
+  }
+
+  /** Replaces every worker, one after the other. One reload runs and one may be queued, which later callers share. */
+  reload(): Promise<void> {
+    this.#queuedReload ??= this.#inLane('reload', async () => {
+      this.#queuedReload = undefined
+      await this.#reloadAll()
+    })
+    return this.#queuedReload
+  }
+
+  /** Ends everything in order. The same promise for everybody who asks. */
+  stop(end: ClusterEnd = { reason: 'stopped' }): Promise<RetireReport> {
+    this.#stopping ??= this.#stop(end)
+    return this.#stopping
+  }
+
+  /** Ends everything now, also in the middle of a `stop`. */
+  async kill(end: ClusterEnd = { reason: 'stopped' }): Promise<void> {
+    if (this.#phase !== 'ended') this.#phase = 'stopping'
+    for (const slot of this.#keeper.slots.values()) cancelPause(slot)
+    this.#options.calls.close()
+    await kill(this.#living())
+    this.#end(end)
+  }
+
+  /** A frame about the life of a process, from that process. */
+  receive(ref: ProcessRef, frame: LifeUpFrame): void {
+    this.#keeper.receive(ref, frame)
+  }
+
+  /** Fills the ids up to `workers`. Gives the starts that failed, after whatever was started with them has been ended. */
+  async #grow(workers: number): Promise<FailedStart[]> {
+    const ids = Array.from({ length: workers }, (_, index) => index + 1).filter((id) => !this.#keeper.slots.has(id))
+    const starts = ids.map((id) => this.#keeper.open(id))
+    if (await everyReady(starts)) return []
+    await Promise.all(ids.map((id) => this.#removeSlot(this.#keeper.slots.get(id))))
+    // Who failed in the same moment is told along with the first; who was ended for it is not.
+    const outcomes = await Promise.all(starts.filter(({ intended }) => !intended).map(({ started }) => started.promise))
+    return outcomes.filter((outcome) => outcome !== 'ready')
+  }
+
+  async #reloadAll(): Promise<void> {
+    const { reports } = this.#options
+    const replaced: number[] = []
+    reports.event('reload', { phase: 'started', replaced: [] })
+    for (const slot of [...this.#keeper.slots.values()]) {
+      const failure = await this.#replace(slot)
+      if (failure) {
+        reports.event('reload', { phase: 'failed', replaced: [...replaced] })
+        if (this.#phase !== 'running') throw new ClusterClosedError({ method: 'reload' })
+        throw new ReloadError({ failures: [failure] })
+      }
+      replaced.push(slot.id)
+    }
+    reports.event('reload', { phase: 'finished', replaced })
+  }
+
+  /** The new one is ready before the old one drains. Gives why not. */
+  async #replace(slot: Slot): Promise<FailedStart | undefined> {
+    const old = slot.state.incarnation
+    const outcome = await this.#keeper.launchNext(slot).started.promise
+    if (outcome === 'ready') {
+      if (old.alive) await retire([old], this.#retireOptions('reload', false))
+      return undefined
+    }
+    // The old one may have died meanwhile, and waited for this.
+    if (!slot.state.incarnation.alive && this.#phase === 'running') this.#keeper.restart(slot)
+    return outcome
+  }
+
+  async #removeSlot(slot: Slot | undefined): Promise<void> {
+    if (!slot) return
+    cancelPause(slot)
+    const { incarnation } = slot.state
+    this.#keeper.drain(incarnation)
+    await retire(living(slot), this.#retireOptions('stop', false))
+    this.#keeper.slots.delete(slot.id)
+    this.#options.reports.member(incarnation, { slot, removed: true })
+  }
+
+  async #stop(end: ClusterEnd): Promise<RetireReport> {
+    this.#phase = 'stopping'
+    for (const slot of this.#keeper.slots.values()) cancelPause(slot)
+    const group = this.#living()
+    for (const incarnation of group) if (incarnation.phase === 'ready') this.#keeper.drain(incarnation)
+    const report = await retire(group, this.#retireOptions('stop', true))
+    this.#end(end)
+    return report
+  }
+
+  #end(end: ClusterEnd): void {
+    if (this.#phase === 'ended') return
+    this.#phase = 'ended'
+    this.#options.reports.ended(end)
+  }
+
+  #inLane<T>(method: string, run: () => Promise<T>): Promise<T> {
+    const turn = this.#lane.then(() => {
+      if (this.#phase !== 'running') throw new ClusterClosedError({ method })
+      return run()
+    })
+    this.#lane = turn.catch(() => {})
+    return turn
+  }
+
+  #living(): Incarnation[] {
+    return [...this.#keeper.incarnations.values()]
+  }
+
+  #retireOptions(mode: 'stop' | 'reload', closing: boolean): Parameters<typeof retire>[1] {
+    const { clock, timeouts, calls } = this.#options
+    return { mode, closing, clock, timeouts, calls }
+  }
+}
+
+/** True when all have become ready, false as soon as one has not. */
+function everyReady(starts: readonly Incarnation[]): Promise<boolean> {
+  return new Promise((resolve) => {
+    const outcomes = starts.map(async ({ started }) => {
+      const ready = (await started.promise) === 'ready'
+      if (!ready) resolve(false)
+    })
+    void Promise.all(outcomes).then(() => resolve(true))
+  })
+}
