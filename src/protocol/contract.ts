@@ -88,14 +88,20 @@ export type MethodsOf<C extends AnyContract, T extends Target> = T extends 'prim
 
 // biome-ignore lint/suspicious/noExplicitAny: matches every function.
 type AnyFunction = (...args: any[]) => any
-// biome-ignore lint/suspicious/noExplicitAny: matches every async generator.
-type AnyStream = (...args: any[]) => AsyncGenerator<any, any, any>
-
 /** The names that `call` takes: functions, except async generators, which are streams. */
 export type MethodName<M> = {
-  [K in keyof M]: M[K] extends AnyFunction ? (AnyFunction extends M[K] ? K : M[K] extends AnyStream ? never : K) : never
+  [K in keyof M]: M[K] extends AnyFunction ? (IsStream<M[K]> extends true ? never : K) : never
 }[keyof M] &
   string
+
+/** Not for `any`, and not for a function that never returns, though both extend everything. */
+type IsStream<F extends AnyFunction> = 0 extends 1 & ReturnType<F>
+  ? false
+  : [ReturnType<F>] extends [never]
+    ? false
+    : ReturnType<F> extends AsyncGenerator
+      ? true
+      : false
 
 export type MethodArgs<M, K extends keyof M> = M[K] extends (...args: infer A) => unknown ? A : never
 export type MethodResult<M, K extends keyof M> = M[K] extends (...args: never[]) => infer R ? Awaited<R> : never

@@ -2,6 +2,7 @@ import type { AnyContract, UntypedContract } from '../protocol/contract.js'
 import { UsageError } from '../protocol/errors.js'
 import { systemClock } from './clock.js'
 import { type ClusterOptions, readOptions } from './options.js'
+import { withoutOwnFrames } from './own-frames.js'
 import { buildPrimary, type PrimaryCluster } from './primary.js'
 import { handleSignals } from './signals.js'
 import { ClusterLauncher, isClusterWorker } from './supervision/launcher.js'
@@ -17,6 +18,14 @@ const claim: { held: boolean } = { held: false }
 export async function createCluster<C extends AnyContract = UntypedContract>(
   options: ClusterOptions = {},
 ): Promise<PrimaryCluster<C>> {
+  try {
+    return await start<C>(options)
+  } catch (error) {
+    throw withoutOwnFrames(error)
+  }
+}
+
+async function start<C extends AnyContract>(options: ClusterOptions): Promise<PrimaryCluster<C>> {
   if (process.platform === 'win32')
     throw new UsageError(
       'troupe does not support Windows: the hand-over of connections and signals differs there. Use WSL',
@@ -37,14 +46,14 @@ export async function createCluster<C extends AnyContract = UntypedContract>(
     logger,
   })
   const release = signals ? handleSignals(supervisor, logger) : () => {}
+  let booted = false
   void cluster.closed.then((end) => {
     claim.held = false
     release()
-    // Only where the program was not told otherwise: a boot that failed rejects, which is the caller's to handle.
-    if (end.reason === 'failed' && cluster === started.cluster) process.exitCode = 1
+    // A boot that failed has rejected, and is the caller's to handle.
+    if (end.reason === 'failed' && booted) process.exitCode = 1
   })
-  const started: { cluster?: PrimaryCluster<C> } = {}
   await boot()
-  started.cluster = cluster
+  booted = true
   return cluster
 }

@@ -4,6 +4,7 @@ import type { ProcessRef } from '../protocol/ids.js'
 import { systemClock } from './clock.js'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from './limits.js'
 import { readLogger } from './options.js'
+import { withoutOwnFrames } from './own-frames.js'
 import { buildPrimary } from './primary.js'
 import type { Child, ChildEvents, Launcher } from './supervision/child.js'
 import { DEFAULT_RESTART } from './supervision/restart-policy.js'
@@ -20,6 +21,17 @@ import { WorkerHost } from './worker-host.js'
 export async function joinCluster<C extends AnyContract = UntypedContract>(
   methods?: object,
   options: JoinOptions = {},
+): Promise<WorkerCluster<C>> {
+  try {
+    return await join<C>(methods, options)
+  } catch (error) {
+    throw withoutOwnFrames(error)
+  }
+}
+
+async function join<C extends AnyContract>(
+  methods: object | undefined,
+  options: JoinOptions,
 ): Promise<WorkerCluster<C>> {
   const logger = readLogger(options.logger)
   const clock = systemClock()

@@ -16,10 +16,10 @@ import { validate } from '../../protocol/schema.js'
 import { toThrown } from '../../protocol/thrown.js'
 import type { Clock } from '../clock.js'
 import type { Logger } from '../logger.js'
+import { dropOwnFrames } from '../own-frames.js'
 import { CallContext, runInContext } from './call-context.js'
 import { type Letter, Mailbox } from './mailbox.js'
 import type { RegisteredMethod } from './method-registry.js'
-import { dropOwnFrames } from './own-frames.js'
 
 /** A chain of calls longer than this is taken for a loop. */
 const MAX_CHAIN = 32
@@ -153,7 +153,7 @@ export class Actor {
   #end(accepted: Accepted, answer: Answer): void {
     const { route } = accepted.frame
     accepted.context.settle()
-    const wanted = route !== undefined && this.#calls.get(route) === accepted
+    const wanted = route !== undefined && this.#calls.get(route) === accepted && !accepted.context.aborted
     if (wanted && answer) this.#options.reply(answer)
     this.#release(accepted)
   }

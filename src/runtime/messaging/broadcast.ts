@@ -138,7 +138,9 @@ export class Broadcast {
     if (!receipt || receipt.awaited.size > 0) return
     this.#receipts.delete(id)
     receipt.timer.cancel()
-    const { ref, acknowledged, failed } = receipt
+    const { ref } = receipt
+    const acknowledged = receipt.acknowledged.sort(byProcess)
+    const failed = receipt.failed.sort(byProcess)
     receipt.publisher.send({ kind: 'receipt', ref, acknowledged, failed })
   }
 }
@@ -146,4 +148,8 @@ export class Broadcast {
 /** How an error names a message that was not acknowledged. */
 export function acknowledgementOf(channel: string): string {
   return `the acknowledgement of ${channel}`
+}
+
+function byProcess(a: ProcessRef, b: ProcessRef): number {
+  return a.id - b.id || a.incarnation - b.incarnation
 }

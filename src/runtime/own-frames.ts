@@ -1,8 +1,9 @@
 /**
  * Whoever reads a stack wants the lines of the program. Ours are left out of it: between the program's `await` and the
- * error lie only steps of this library.
+ * error lie only steps of this library. A stack names its files as built, or through the source map as written.
  */
-const OWN = new URL('../../', import.meta.url).href
+const PACKAGE = decodeURI(new URL('../../', import.meta.url).pathname)
+const OWN = [`${PACKAGE}dist/`, `${PACKAGE}src/`]
 
 /** Takes our frames out of the error's stack, in place. A stack that is nothing else stays as it is. */
 export function withoutOwnFrames<E>(error: E): E {
@@ -15,7 +16,7 @@ export function withoutOwnFrames<E>(error: E): E {
 export function dropOwnFrames(stack: string, header = ''): string {
   const start = stack.startsWith(header) ? header.length : 0
   const lines = stack.slice(start).split('\n')
-  const theirs = lines.filter((line) => !line.includes(OWN) && !INTERNAL.test(line))
+  const theirs = lines.filter((line) => !OWN.some((folder) => line.includes(folder)) && !INTERNAL.test(line))
   return theirs.some((line) => FRAME.test(line)) ? stack.slice(0, start) + theirs.join('\n') : stack
 }
 
