@@ -41,16 +41,16 @@ export class Audience {
     const listeners = this.#listeners.get(room)
     if (!listeners) return
     const { seq, at, person, name, text } = message
-    const frame = JSON.stringify({ type: 'message', seq, at, person, name, text } satisfies ServerMessage)
+    const frame = JSON.stringify({ type: 'message', room, seq, at, person, name, text } satisfies ServerMessage)
     for (const connection of listeners) connection.seat.deliver({ room, log, message, frame })
   }
 
   showPeople({ room, people }: { room: string; people: Person[] }): void {
-    this.#tell(room, { type: 'people', people })
+    this.#tell(room, { type: 'people', room, people })
   }
 
   showTyping({ room, from }: { room: string; from: Person }): void {
-    this.#tell(room, { type: 'typing', from }, from.person)
+    this.#tell(room, { type: 'typing', room, from }, from.person)
   }
 
   showDirectory(rooms: RoomSummary[]): void {

@@ -118,13 +118,13 @@ export class Connection {
     this.seat.enter({ connection: this.id, client, name: name.value, room: room.value, ...(since && { since }) })
   }
 
-  async #say({ nonce, text }: Incoming<'say'>): Promise<void> {
+  async #say({ room, nonce, text }: Incoming<'say'>): Promise<void> {
     const wait = this.#wait('messages')
     if (wait > 0) return this.#refuse(tooFast('You are sending too fast.'), { wait, nonce })
     const cleaned = cleanMessage(text)
     if (!cleaned.ok) return this.#refuse({ code: 'bad-message', reason: cleaned.reason }, { nonce })
     try {
-      const answer = await this.#parts.cluster.primary().post(this.id, nonce, cleaned.value)
+      const answer = await this.#parts.cluster.primary().post(this.id, room, nonce, cleaned.value)
       if (!answer.ok) return this.#refuse(answer.refusal, { nonce })
       this.send({ type: 'accepted', nonce, seq: answer.value.seq })
       // The pages took the hint away when they showed the message; what is typed next is news.

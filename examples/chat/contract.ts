@@ -97,8 +97,11 @@ export interface PrimaryMethods {
   /** Enters a room, and leaves the one before. Also the way to catch up: joining again with `since` gives the rest. */
   join(request: JoinRequest): Answer<Joined>
   leave(connection: number): void
-  /** Gives the message its number and publishes it. The same nonce twice is one message, and gets the same answer. */
-  post(connection: number, nonce: string, text: string): Answer<{ seq: number }>
+  /**
+   * Gives the message its number and publishes it. The same nonce twice is one message, and gets the same answer. Refused
+   * when the connection is not in this room (any more): what was meant for one room is never said in another.
+   */
+  post(connection: number, room: string, nonce: string, text: string): Answer<{ seq: number }>
   /** Where this person can be reached, if they are in the same room as the one who asks. */
   locate(connection: number, person: string): ConnectionAddress[]
   directory(): RoomSummary[]
@@ -125,7 +128,7 @@ export interface Contract {
 
 /** Published by the primary, for every message, in the order of their numbers. */
 export const messagePosted = channel<{ room: string; log: string; message: PostedMessage }>('chat.message')
-/** Published by the primary: the whole list, so that a missed one does no harm. */
+/** Published by the primary soon after somebody came or went: the whole list, so that a missed one does little harm. */
 export const presenceChanged = channel<{ room: string; people: Person[] }>('chat.presence')
 /** Published by the primary, at most a few times a second. */
 export const directoryChanged = channel<RoomSummary[]>('chat.directory')

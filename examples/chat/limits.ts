@@ -20,6 +20,8 @@ export const LIMITS = {
 
   /** Messages kept per room: what a newcomer reads, and how much can be missed and still caught up with. */
   roomHistory: 300,
+  /** All of a room's history together: it is sent in one frame, which a slow phone must be able to take. */
+  roomHistoryCharacters: 150_000,
   /** Message ids remembered per room, to recognise what is sent twice. Longer than the history, as ids are small. */
   roomReceipts: 2_000,
   /** People per room: each joining sends the list of all of them to all of them. */

@@ -13,8 +13,12 @@ import {
 } from './contract.js'
 import type { Holder, Rooms } from './rooms.js'
 
-/** Rooms come and go in herds (a restart, a reload); the list of all rooms is sent once for a whole herd. */
-const DIRECTORY_INTERVAL_MS = 200
+/**
+ * People come in herds: when a worker dies, everyone who was on it returns within a second. Each list of people is sent
+ * to all of them, so it is sent once per herd, not once per person; the list of rooms can be a little older.
+ */
+const PEOPLE_WITHIN_MS = 100
+const DIRECTORY_WITHIN_MS = 500
 
 export interface PrimaryParts {
   rooms: Rooms
@@ -24,36 +28,35 @@ export interface PrimaryParts {
 }
 
 export function createPrimary({ rooms, caller, publish }: PrimaryParts) {
-  let isDirectoryDue = false
+  const changedRooms = new Set<string>()
   let listenProblem: ListenProblem | undefined
 
-  function announceDirectory(): void {
-    if (isDirectoryDue) return
-    isDirectoryDue = true
-    setTimeout(() => {
-      isDirectoryDue = false
-      publish(directoryChanged, rooms.directory())
-    }, DIRECTORY_INTERVAL_MS).unref()
-  }
+  const announceDirectory = within(DIRECTORY_WITHIN_MS, () => publish(directoryChanged, rooms.directory()))
+  const announcePeople = within(PEOPLE_WITHIN_MS, () => {
+    for (const room of changedRooms) publish(presenceChanged, { room, people: rooms.people(room) })
+    changedRooms.clear()
+  })
 
-  function announcePeople(changed: string[]): void {
-    for (const room of changed) publish(presenceChanged, { room, people: rooms.people(room) })
-    if (changed.length > 0) announceDirectory()
+  function peopleChanged(changed: string[]): void {
+    if (changed.length === 0) return
+    for (const room of changed) changedRooms.add(room)
+    announcePeople()
+    announceDirectory()
   }
 
   const methods: PrimaryMethods = {
     join(request) {
       const { answer, changed } = rooms.join(caller(), request)
-      announcePeople(changed)
+      peopleChanged(changed)
       return answer
     },
     leave(connection) {
-      announcePeople(rooms.leave(caller(), connection))
+      peopleChanged(rooms.leave(caller(), connection))
     },
-    post(connection, nonce, text) {
-      const posted = rooms.post(caller(), connection, nonce, text)
+    post(connection, room, nonce, text) {
+      const posted = rooms.post(caller(), connection, room, nonce, text)
       if (!posted.ok) return posted
-      const { room, log, seq, message } = posted.value
+      const { log, seq, message } = posted.value
       if (message) {
         // Numbered and published in the same turn, so the order on the channel is the order of the numbers.
         publish(messagePosted, { room, log, message })
@@ -72,6 +75,19 @@ export function createPrimary({ rooms, caller, publish }: PrimaryParts) {
     methods,
     listenProblem: () => listenProblem,
     /** A worker's process has ended. Its people come back through another worker; until then they are not here. */
-    workerGone: (incarnation: number) => announcePeople(rooms.leaveAll(incarnation)),
+    workerGone: (incarnation: number) => peopleChanged(rooms.leaveAll(incarnation)),
+  }
+}
+
+/** Runs once within `delay` milliseconds, however often it is asked to meanwhile. */
+function within(delay: number, run: () => void): () => void {
+  let isDue = false
+  return () => {
+    if (isDue) return
+    isDue = true
+    setTimeout(() => {
+      isDue = false
+      run()
+    }, delay).unref()
   }
 }

@@ -10,11 +10,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 const FOLDER = new URL('./public/', import.meta.url)
 
-const FILES: Record<string, { file: string; type: string }> = {
-  '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
-  '/style.css': { file: 'style.css', type: 'text/css; charset=utf-8' },
-  '/icon.svg': { file: 'icon.svg', type: 'image/svg+xml' },
-}
 const SCRIPTS = [
   'app',
   'composer',
@@ -26,8 +21,18 @@ const SCRIPTS = [
   'name-dialog',
   'outbox',
   'sidebar',
+  'tab',
+  'typing',
 ]
-for (const name of SCRIPTS) FILES[`/${name}.js`] = { file: `${name}.js`, type: 'text/javascript; charset=utf-8' }
+const STYLES = ['base', 'composer', 'controls', 'layout', 'overlays', 'room', 'sidebar']
+
+/** Path in the address, file in `public/`, and content type. */
+const FILES: [path: string, file: string, type: string][] = [
+  ['/', 'index.html', 'text/html; charset=utf-8'],
+  ['/icon.svg', 'icon.svg', 'image/svg+xml'],
+  ...SCRIPTS.map((name) => fileAt(`${name}.js`, 'text/javascript; charset=utf-8')),
+  ...STYLES.map((name) => fileAt(`styles/${name}.css`, 'text/css; charset=utf-8')),
+]
 
 const POLICY = [
   "default-src 'none'",
@@ -49,7 +54,7 @@ const HEADERS = {
 
 export async function loadPublicFiles(): Promise<(request: IncomingMessage, response: ServerResponse) => void> {
   const loaded = await Promise.all(
-    Object.entries(FILES).map(async ([path, { file, type }]) => {
+    FILES.map(async ([path, file, type]) => {
       const body = await readFile(new URL(file, FOLDER))
       const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 20)}"`
       // `no-cache`: kept by the browser, but asked for by ETag each time, as the names do not change with the contents.
@@ -75,4 +80,8 @@ export async function loadPublicFiles(): Promise<(request: IncomingMessage, resp
       response.end(request.method === 'HEAD' ? undefined : found.body)
     }
   }
+}
+
+function fileAt(file: string, type: string): [string, string, string] {
+  return [`/${file}`, file, type]
 }

@@ -22,7 +22,9 @@ export class Room {
   /** By connection key. An entry begins with a join and ends with a leave or the worker's death. */
   readonly #members = new Map<string, Member>()
   /** The newest messages, in order, without holes. */
-  #messages: PostedMessage[] = []
+  readonly #messages: PostedMessage[] = []
+  /** The length of all of them together. */
+  #characters = 0
   #last = 0
   /** `client` and `nonce` to `seq`, oldest first: what makes sending again harmless. */
   readonly #receipts = new Map<string, number>()
@@ -94,7 +96,10 @@ export class Room {
     const { person, name, client } = author
     const message: PostedMessage = { seq: this.#last, at: now, person, name, text, client, nonce }
     this.#messages.push(message)
-    if (this.#messages.length > LIMITS.roomHistory) this.#messages = this.#messages.slice(-LIMITS.roomHistory)
+    this.#characters += text.length
+    while (this.#messages.length > LIMITS.roomHistory || this.#characters > LIMITS.roomHistoryCharacters) {
+      this.#characters -= this.#messages.shift()?.text.length ?? 0
+    }
     this.#receipts.set(receipt, message.seq)
     for (const oldest of this.#receipts.keys()) {
       if (this.#receipts.size <= LIMITS.roomReceipts) break

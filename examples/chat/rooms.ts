@@ -85,14 +85,15 @@ export class Rooms {
     return [...new Set(keys.flatMap((key) => this.#leave(key)))]
   }
 
-  post(holder: Holder, connection: number, nonce: string, text: string): Answer<PostResult> {
+  post(holder: Holder, connection: number, roomName: string, nonce: string, text: string): Answer<PostResult> {
     const key = keyOf(holder, connection)
     const room = this.#places.get(key)?.room
     const author = room?.member(key)
-    if (!room || !author)
-      return { ok: false, refusal: { code: 'not-in-room', reason: 'Enter a room before you speak.' } }
+    if (!room || !author || room.name !== roomName) {
+      return { ok: false, refusal: { code: 'not-in-room', reason: 'Enter the room before you speak in it.' } }
+    }
     const { seq, message } = room.post(author, nonce, text, this.#options.now())
-    return { ok: true, value: { room: room.name, log: room.log, seq, ...(message && { message }) } }
+    return { ok: true, value: { log: room.log, seq, ...(message && { message }) } }
   }
 
   /** Where `person` is reached, as seen by somebody in the same room. */
@@ -147,7 +148,6 @@ export class Rooms {
 
 /** `message` is there when it is new, and has to be published. */
 export interface PostResult {
-  room: string
   log: string
   seq: number
   message?: PostedMessage

@@ -83,7 +83,8 @@ export class Seat {
     if (message.seq > place.delivered + 1) return this.#catchUp(place)
     place.delivered = message.seq
     const { client } = place.request
-    if (message.client === client) this.#parts.send({ type: 'message', ...deliveredTo(client, message) })
+    if (message.client === client)
+      this.#parts.send({ type: 'message', room: place.room, ...deliveredTo(client, message) })
     else this.#parts.sendFrame(event.frame)
   }
 
@@ -91,7 +92,7 @@ export class Seat {
     this.#ask({ ...request, since: { log, seq: delivered } }, (joined) => {
       if (!joined.resumed) return this.#showRoom(joined, request.client)
       for (const message of joined.messages) {
-        this.#parts.send({ type: 'message', ...deliveredTo(request.client, message) })
+        this.#parts.send({ type: 'message', room: joined.room, ...deliveredTo(request.client, message) })
       }
     })
   }

@@ -18,7 +18,7 @@ import type { ChatMessage, Person, Position, RefusalCode, RoomSummary } from './
 export type ClientMessage =
   /** `client` is the page's own secret random id; it makes a reconnect the same person. */
   | { type: 'join'; room: string; name: string; client: string; since?: Position }
-  | { type: 'say'; nonce: string; text: string }
+  | { type: 'say'; room: string; nonce: string; text: string }
   | { type: 'typing' }
   | { type: 'wave'; person: string }
   /** Answered with `pong`: browsers do not show their pages the WebSocket's own pings. */
@@ -37,10 +37,10 @@ export type ServerMessage =
       resumed: boolean
       truncated: boolean
     }
-  | ({ type: 'message' } & DeliveredMessage)
+  | ({ type: 'message'; room: string } & DeliveredMessage)
   | { type: 'accepted'; nonce: string; seq: number }
-  | { type: 'people'; people: Person[] }
-  | { type: 'typing'; from: Person }
+  | { type: 'people'; room: string; people: Person[] }
+  | { type: 'typing'; room: string; from: Person }
   | { type: 'wave'; from: Person }
   /** `retryAfter` in seconds, when trying again later helps. `nonce` when it is about one message. */
   | { type: 'refused'; code: RefusalCode; reason: string; nonce?: string; retryAfter?: number }
@@ -78,8 +78,9 @@ export function parseClientMessage(data: string): ClientMessage | undefined {
       return since && { type: 'join', room, name, client, since }
     }
     case 'say': {
-      const { nonce, text } = value
-      return isId(nonce) && typeof text === 'string' ? { type: 'say', nonce, text } : undefined
+      const { room, nonce, text } = value
+      if (typeof room !== 'string' || !isId(nonce) || typeof text !== 'string') return undefined
+      return { type: 'say', room, nonce, text }
     }
     case 'wave':
       return isId(value.person) ? { type: 'wave', person: value.person } : undefined

@@ -95,31 +95,41 @@ describe('messages', () => {
     const { rooms } = createRooms()
     rooms.join(WORKER_1, ada)
     rooms.join(WORKER_2, bo)
-    const posted = [rooms.post(WORKER_1, 1, 'nonce-1', 'one'), rooms.post(WORKER_2, 1, 'nonce-1', 'two')]
+    const posted = [
+      rooms.post(WORKER_1, 1, 'lobby', 'nonce-1', 'one'),
+      rooms.post(WORKER_2, 1, 'lobby', 'nonce-1', 'two'),
+    ]
     expect(posted.map((answer) => answer.ok && answer.value.seq)).toEqual([1, 2])
   })
 
   it('are one message when they are sent twice, from whichever worker', () => {
     const { rooms } = createRooms()
     rooms.join(WORKER_1, ada)
-    const first = rooms.post(WORKER_1, 1, 'nonce-1', 'hello')
+    const first = rooms.post(WORKER_1, 1, 'lobby', 'nonce-1', 'hello')
     rooms.leaveAll(WORKER_1.incarnation)
     rooms.join(WORKER_2, ada)
-    const again = rooms.post(WORKER_2, 1, 'nonce-1', 'hello')
+    const again = rooms.post(WORKER_2, 1, 'lobby', 'nonce-1', 'hello')
     expect(first).toMatchObject({ value: { seq: 1, message: { text: 'hello' } } })
-    expect(again).toEqual({ ok: true, value: { room: 'lobby', log: 'log-1', seq: 1 } })
+    expect(again).toEqual({ ok: true, value: { log: 'log-1', seq: 1 } })
   })
 
   it('are refused from a connection that is in no room', () => {
     const { rooms } = createRooms()
-    expect(rooms.post(WORKER_1, 7, 'nonce-1', 'hello')).toMatchObject({ refusal: { code: 'not-in-room' } })
+    expect(rooms.post(WORKER_1, 7, 'lobby', 'nonce-1', 'hello')).toMatchObject({ refusal: { code: 'not-in-room' } })
+  })
+
+  it('are never said in another room than the one they were meant for', () => {
+    const { rooms } = createRooms(['lobby', 'garden'])
+    rooms.join(WORKER_1, ada)
+    rooms.join(WORKER_1, { ...ada, room: 'garden' })
+    expect(rooms.post(WORKER_1, 1, 'lobby', 'nonce-1', 'hello')).toMatchObject({ refusal: { code: 'not-in-room' } })
   })
 
   it('remember their time', () => {
     const { rooms, clock } = createRooms()
     rooms.join(WORKER_1, ada)
     clock.now = 5_000
-    expect(rooms.post(WORKER_1, 1, 'nonce-1', 'hello')).toMatchObject({
+    expect(rooms.post(WORKER_1, 1, 'lobby', 'nonce-1', 'hello')).toMatchObject({
       value: { message: { at: 5_000, name: 'Ada' } },
     })
   })
@@ -129,7 +139,7 @@ describe('what was missed', () => {
   function roomWith(count: number) {
     const { rooms } = createRooms()
     const { log } = joined(rooms.join(WORKER_1, ada))
-    for (let n = 1; n <= count; n += 1) rooms.post(WORKER_1, 1, `nonce-${n}`, `text ${n}`)
+    for (let n = 1; n <= count; n += 1) rooms.post(WORKER_1, 1, 'lobby', `nonce-${n}`, `text ${n}`)
     const since = (seq: number, of = log) => joined(rooms.join(WORKER_2, { ...bo, since: { log: of, seq } }))
     return { rooms, since }
   }
@@ -153,6 +163,16 @@ describe('what was missed', () => {
     expect(since(10).messages).toHaveLength(LIMITS.roomHistory)
   })
 
+  it('is bounded by its size too, so that it can be sent in one piece', () => {
+    const { rooms } = createRooms()
+    rooms.join(WORKER_1, ada)
+    for (let n = 1; n <= 100; n += 1) rooms.post(WORKER_1, 1, 'lobby', `nonce-${n}`, 'x'.repeat(2_000))
+    const { messages, truncated } = joined(rooms.join(WORKER_2, bo))
+    expect(messages).toHaveLength(LIMITS.roomHistoryCharacters / 2_000)
+    expect(messages.at(-1)?.seq).toBe(100)
+    expect(truncated).toBe(true)
+  })
+
   it('starts over for a position in another log, or in the future', () => {
     const { since } = roomWith(5)
     expect(since(3, 'log-of-yesterday').resumed).toBe(false)
@@ -166,7 +186,7 @@ describe('the number of rooms', () => {
     for (let n = 1; n < LIMITS.rooms; n += 1) {
       clock.now += 1
       joined(rooms.join(WORKER_1, { ...ada, room: `room-${n}` }))
-      rooms.post(WORKER_1, 1, `nonce-${n}`, 'a word, so that the room is kept')
+      rooms.post(WORKER_1, 1, `room-${n}`, `nonce-${n}`, 'a word, so that the room is kept')
     }
     clock.now += 1
     joined(rooms.join(WORKER_1, { ...ada, room: 'one-more' }))

@@ -12,7 +12,8 @@ describe('a frame from the page', () => {
       name: 'Ada',
       client,
     })
-    expect(parse({ type: 'say', nonce: client, text: '<b>' })).toEqual({ type: 'say', nonce: client, text: '<b>' })
+    const say = { type: 'say', room: 'lobby', nonce: client, text: '<b>' }
+    expect(parse(say)).toEqual(say)
     expect(parse({ type: 'typing' })).toEqual({ type: 'typing' })
     expect(parse({ type: 'ping' })).toEqual({ type: 'ping' })
     expect(parse({ type: 'wave', person: 'abcdefgh1234' })).toEqual({ type: 'wave', person: 'abcdefgh1234' })
@@ -41,8 +42,9 @@ describe('a frame from the page', () => {
       'a position below zero',
       `{"type":"join","room":"a","name":"b","client":"${client}","since":{"log":"${client}","seq":-1}}`,
     ],
-    ['a message without a nonce', '{"type":"say","text":"hello"}'],
-    ['a nonce that is a page long', `{"type":"say","text":"a","nonce":"${'x'.repeat(65)}"}`],
+    ['a message without a nonce', '{"type":"say","room":"lobby","text":"hello"}'],
+    ['a message for no room', `{"type":"say","text":"a","nonce":"${client}"}`],
+    ['a nonce that is a page long', `{"type":"say","room":"lobby","text":"a","nonce":"${'x'.repeat(65)}"}`],
   ])('is refused when it is %s', (_, data) => {
     expect(parseClientMessage(data)).toBeUndefined()
   })

@@ -24,6 +24,7 @@ class Client {
   readonly closed: Promise<number>
   welcome!: Frame<'welcome'>
   #changed = () => {}
+  #room = ''
 
   private constructor(url: string) {
     this.socket = new WebSocket(`${url.replace('http', 'ws')}/chat`)
@@ -46,7 +47,12 @@ class Client {
     this.socket.send(JSON.stringify(message))
   }
 
+  say(text: string, as = nonce()): void {
+    this.send({ type: 'say', room: this.#room, nonce: as, text })
+  }
+
   async join(room: string, name: string, rest: object = {}): Promise<Frame<'joined'>> {
+    this.#room = room
     this.send({ type: 'join', room, name, client: clientOf(name), ...rest })
     return this.see('joined', (frame) => frame.room === room)
   }
@@ -146,8 +152,8 @@ describe('people on different workers', () => {
     await ada.see('people', (frame) => frame.people.length === 2)
 
     for (let n = 0; n < 8; n += 1) {
-      ada.send({ type: 'say', nonce: nonce(), text: `ada ${n}` })
-      bo.send({ type: 'say', nonce: nonce(), text: `bo ${n}` })
+      ada.say(`ada ${n}`)
+      bo.say(`bo ${n}`)
     }
     await expect.poll(() => [ada.texts.length, bo.texts.length]).toEqual([16, 16])
     expect(ada.texts).toEqual(bo.texts)
@@ -178,7 +184,7 @@ describe('people on different workers', () => {
     await ada.join('secrets', 'Ada')
     await bo.join('secrets', 'Bo')
     const mine = nonce()
-    ada.send({ type: 'say', nonce: mine, text: 'hello' })
+    ada.say('hello', mine)
     expect((await ada.see('message')).nonce).toBe(mine)
     await bo.see('message')
     const late = await Client.connect()
@@ -201,21 +207,21 @@ describe('what is too much', () => {
     const ada = await Client.connect()
     await ada.join('limits', 'Ada')
     const mine = nonce()
-    ada.send({ type: 'say', nonce: mine, text: 'x'.repeat(10_240) })
+    ada.say('x'.repeat(10_240), mine)
     expect(await ada.see('refused')).toEqual({
       type: 'refused',
       code: 'bad-message',
       nonce: mine,
       reason: 'A message has at most 2\u202F000 characters; this one has 10\u202F240.',
     })
-    ada.send({ type: 'say', nonce: nonce(), text: 'shorter' })
+    ada.say('shorter')
     expect((await ada.see('message')).text).toBe('shorter')
   })
 
   it('is answered clearly: a flood of messages, of which the refused ones can be sent later', async () => {
     const ada = await Client.connect()
     await ada.join('flood', 'Ada')
-    for (let n = 0; n < 40; n += 1) ada.send({ type: 'say', nonce: nonce(), text: `${n}` })
+    for (let n = 0; n < 40; n += 1) ada.say(`${n}`)
     const refusal = await ada.see('refused')
     expect(refusal).toMatchObject({
       code: 'too-fast',
@@ -235,7 +241,7 @@ describe('what is too much', () => {
     for (let n = 0; n < 300; n += 1) flooder.send({ type: 'typing' })
     expect(await flooder.closed).toBe(4008)
     const large = await Client.connect()
-    large.send({ type: 'say', nonce: nonce(), text: 'x'.repeat(64 * 1024) })
+    large.say('x'.repeat(64 * 1024))
     expect(await large.closed).toBe(1009)
   })
 
@@ -245,7 +251,7 @@ describe('what is too much', () => {
       ada.socket.send(frame)
       expect(await ada.see('refused')).toMatchObject({ code: 'bad-frame' })
     }
-    ada.send({ type: 'say', nonce: nonce(), text: 'in no room' })
+    ada.say('in no room')
     expect(await ada.see('refused')).toMatchObject({ code: 'not-in-room' })
   })
 })
@@ -254,7 +260,7 @@ it('keeps markup as the text that it is, and lets it be no room', async () => {
   const markup = '<img src=x onerror="alert(1)">'
   const ada = await Client.connect()
   expect((await ada.join('markup', '<b>Ada</b>')).you.name).toBe('<b>Ada</b>')
-  ada.send({ type: 'say', nonce: nonce(), text: markup })
+  ada.say(markup)
   expect(await ada.see('message')).toMatchObject({ name: '<b>Ada</b>', text: markup })
   ada.send({ type: 'join', room: '<script>', name: 'Ada', client: clientOf('Ada') })
   expect(await ada.see('refused')).toMatchObject({ code: 'bad-room' })
@@ -265,16 +271,16 @@ describe("a worker's crash", () => {
     const [ada, bo] = await connectApart()
     const { log } = await ada.join('crash', 'Ada')
     await bo.join('crash', 'Bo')
-    ada.send({ type: 'say', nonce: nonce(), text: 'before' })
+    ada.say('before')
     const { seq } = await bo.see('message')
     const underWay = nonce()
-    ada.send({ type: 'say', nonce: underWay, text: 'in the last moment' })
+    ada.say('in the last moment', underWay)
     await bo.see('message', ({ text }) => text === 'in the last moment')
 
     process.kill(ada.welcome.pid, 'SIGKILL')
     await ada.closed
     await bo.see('people', (frame) => frame.people.length === 1)
-    bo.send({ type: 'say', nonce: nonce(), text: 'while it was down' })
+    bo.say('while it was down')
     await bo.see('message', ({ text }) => text === 'while it was down')
 
     const back = await Client.connect()
@@ -284,7 +290,7 @@ describe("a worker's crash", () => {
     await bo.see('people', (frame) => frame.people.length === 2)
 
     // The page does not know that this one had arrived, and sends it again.
-    back.send({ type: 'say', nonce: underWay, text: 'in the last moment' })
+    back.say('in the last moment', underWay)
     expect(await back.see('accepted')).toMatchObject({ nonce: underWay, seq: seq + 1 })
     const late = await Client.connect()
     expect((await late.join('crash', 'Cleo')).messages.map(({ text }) => text)).toEqual([
@@ -316,7 +322,7 @@ describe('the program', () => {
   it('replaces all workers on SIGHUP, under the pages, which keep their history', async () => {
     const before = [await Client.connect(), await Client.connect(), await Client.connect()]
     const { log } = await before[0]!.join('reload', 'Ada')
-    before[0]!.send({ type: 'say', nonce: nonce(), text: 'before the reload' })
+    before[0]!.say('before the reload')
     await before[0]!.see('accepted')
     process.kill(chat.pid, 'SIGHUP')
     expect(await Promise.all(before.map(({ closed }) => closed))).toEqual([1001, 1001, 1001])

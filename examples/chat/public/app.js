@@ -2,37 +2,30 @@
 //
 //   connection.js  the WebSocket, opened again whenever it is lost      history.js   what was seen, per room
 //   outbox.js      what is written and not yet promised                 format.js    names, times, links, colours
-//   messages.js, composer.js, sidebar.js, name-dialog.js                the four things on the screen
+//   tab.js         what this tab keeps through a reload                 dom.js       text into elements
+//   messages.js, composer.js, typing.js, sidebar.js, name-dialog.js     the things on the screen
 //
 // The protocol is described in ../wire.ts.
 
 import { Composer } from './composer.js'
 import { Connection } from './connection.js'
 import { byId } from './dom.js'
-import { listOf } from './format.js'
 import { History } from './history.js'
 import { MessageList } from './messages.js'
 import { NameDialog } from './name-dialog.js'
 import { Outbox } from './outbox.js'
 import { Sidebar } from './sidebar.js'
+import { client, isInFront, randomId, readRoom, roomFromAddress, storedOutbox, storeOutbox } from './tab.js'
+import { TypingLine } from './typing.js'
 
-const FIRST_ROOM = 'lobby'
-const TYPING_SHOWN_MS = 4_000
 const TOAST_MS = 5_000
 /** Rooms whose messages are kept when another one is looked at. */
 const REMEMBERED_ROOMS = 20
 
-/** Stays the same when this tab reloads or reconnects; another tab is another person. */
-const client = sessionValue('troupe-chat.client', randomId)
-const outbox = new Outbox({
-  items: JSON.parse(sessionValue('troupe-chat.outbox', () => '[]')),
-  save: (items) => sessionStorage.setItem('troupe-chat.outbox', JSON.stringify(items)),
-})
+const outbox = new Outbox({ items: storedOutbox(), save: storeOutbox })
+const typing = new TypingLine()
 /** @type {Map<string, History>} */
 const histories = new Map()
-/** @type {Map<string, { name: string, timer: ReturnType<typeof setTimeout> }>} */
-const typists = new Map()
-
 let name = ''
 let room = roomFromAddress()
 /** @type {import('./sidebar.js').Person | undefined} who the server says we are, once we are in a room */
@@ -53,10 +46,8 @@ const nameDialog = new NameDialog((chosen) => {
 })
 const sidebar = new Sidebar({
   openRoom(input) {
-    const wanted = input.trim().replace(/^#/, '').toLowerCase()
-    if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(wanted)) {
-      return 'Up to 32 letters a to z, digits, “-” and “_”, beginning with a letter or digit.'
-    }
+    const wanted = readRoom(input)
+    if (!wanted) return 'Up to 32 letters a to z, digits, “-” and “_”, beginning with a letter or digit.'
     location.hash = wanted
     return undefined
   },
@@ -71,6 +62,7 @@ addEventListener('hashchange', () => {
   if (wanted === room) return
   markRead()
   room = wanted
+  joinedRoom = undefined
   isEntering = true
   delete byId('stage').dataset.roomJoined
   showRoom()
@@ -117,7 +109,7 @@ function say(text) {
 function flush() {
   if (joinedRoom !== room) return
   const item = outbox.next(room)
-  if (item) connection.send({ type: 'say', nonce: item.nonce, text: item.text })
+  if (item) connection.send({ type: 'say', room, nonce: item.nonce, text: item.text })
 }
 
 // ---- from the server ---------------------------------------------------------------------------------------------
@@ -137,10 +129,11 @@ function received(message) {
     case 'accepted':
       return delivered(message.nonce)
     case 'people':
-      if (you) sidebar.showPeople(message.people, you)
+      if (you && message.room === joinedRoom) sidebar.showPeople(message.people, you)
       return
     case 'typing':
-      return showTyping(message.from)
+      if (message.room === joinedRoom) typing.add(message.from)
+      return
     case 'wave':
       return toast(`${message.from.name} waves at you 👋`)
     case 'refused':
@@ -173,13 +166,13 @@ function joined(answer) {
 
 /** @param {any} message */
 function heard(message) {
-  if (joinedRoom === room && historyOf(room).add(message)) show(message)
+  if (message.room === joinedRoom && historyOf(room).add(message)) show(message)
 }
 
 /** @param {import('./history.js').Message} message */
 function show(message) {
   const history = historyOf(room)
-  stopTyping(message.person)
+  typing.remove(message.person)
   const unread = !isInFront() && history.readTo === message.seq - 1 && message.person !== you?.person
   messages.add(message, you?.person, unread)
   if (message.nonce) delivered(message.nonce)
@@ -238,7 +231,7 @@ function showRoom() {
   byId('room-name').textContent = room
   composer.showRoom(room)
   composer.say('')
-  for (const person of [...typists.keys()]) stopTyping(person)
+  typing.clear()
   messages.showRoom({
     room,
     messages: shown,
@@ -283,24 +276,6 @@ function showTitle() {
   document.title = `${unread > 0 ? `(${unread}) ` : ''}#${room} · Troupe chat`
 }
 
-/** @param {import('./sidebar.js').Person} from */
-function showTyping(from) {
-  clearTimeout(typists.get(from.person)?.timer)
-  typists.set(from.person, { name: from.name, timer: setTimeout(() => stopTyping(from.person), TYPING_SHOWN_MS) })
-  drawTyping()
-}
-
-/** @param {string} person */
-function stopTyping(person) {
-  clearTimeout(typists.get(person)?.timer)
-  if (typists.delete(person)) drawTyping()
-}
-
-function drawTyping() {
-  const names = [...typists.values()].map((typist) => typist.name)
-  byId('typing').textContent = names.length === 0 ? '' : `${listOf(names)} ${names.length === 1 ? 'is' : 'are'} typing…`
-}
-
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let toastTimer
 /** @param {string} text */
@@ -329,25 +304,4 @@ function historyOf(wanted) {
     if (other !== wanted) histories.delete(other)
   }
   return history
-}
-
-function roomFromAddress() {
-  const wanted = location.hash.slice(1).toLowerCase()
-  return /^[a-z0-9][a-z0-9_-]{0,31}$/.test(wanted) ? wanted : FIRST_ROOM
-}
-
-function isInFront() {
-  return document.visibilityState === 'visible' && document.hasFocus()
-}
-
-/** @param {string} key @param {() => string} create */
-function sessionValue(key, create) {
-  const value = sessionStorage.getItem(key) ?? create()
-  sessionStorage.setItem(key, value)
-  return value
-}
-
-/** Not `crypto.randomUUID`, which is missing where the page is opened by a plain http address of the local network. */
-function randomId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
