@@ -1,4 +1,4 @@
-import type { Browser, Locator, Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type ChatProcess, startChat } from '../examples/chat.process.js'
 import { launchBrowser, missingBrowser } from '../support/browser.js'
@@ -190,11 +190,19 @@ describe.skipIf(missingBrowser !== undefined)('the chat in a browser', () => {
     await button.click()
     await button.waitFor({ state: 'hidden' })
 
+    await ada.getByRole('log').evaluate((log) => log.scrollTo(0, 0))
+    await expect.poll(() => ada.getByRole('log').evaluate((log) => log.scrollTop)).toBe(0)
+    await say(bo, 'still below')
+    await button.waitFor()
     await ada.getByRole('link', { name: '# lobby' }).click()
     await isBack(ada)
     await say(bo, 'are you gone?')
     await ada.getByRole('link', { name: /unread new messages/ }).click()
-    await ada.locator('.unread-separator + .message').getByText('are you gone?').waitFor()
+    await isBack(ada)
+    await expect.poll(() => texts(ada)).toHaveLength(12)
+    await ada.locator('.unread-separator + .message').getByText('still below').waitFor()
+    // It is the list that scrolls, never the page.
+    expect(await ada.evaluate(() => document.documentElement.scrollHeight <= window.innerHeight)).toBe(true)
   })
 
   it('needs no mouse', async () => {
@@ -247,7 +255,11 @@ describe.skipIf(missingBrowser !== undefined)('the chat in a browser', () => {
     await page.getByRole('status').filter({ hasText: 'Connected to worker' }).waitFor()
     await page.getByRole('button', { name: 'Wave at Bo' }).click()
     await bo.getByRole('status').filter({ hasText: 'Ada waves at you' }).waitFor()
-    await expectNames(page.locator('button, a, input, textarea'))
+    // Every control has something that a screen reader can call it.
+    const controls = /(?:button|link|textbox|log|navigation)\b.*/g
+    const found = (await page.locator('body').ariaSnapshot()).match(controls) ?? []
+    expect(found.length).toBeGreaterThan(10)
+    expect(found.filter((control) => !/^\w+ "[^"]+"/.test(control))).toEqual([])
   })
 
   it('fits a small phone: the rooms are a drawer, and nothing is wider than the screen', async () => {
@@ -281,15 +293,6 @@ describe.skipIf(missingBrowser !== undefined)('the chat in a browser', () => {
     expect(await page.evaluate(findPoorContrast)).toEqual([])
   })
 })
-
-/** Every control has something that a screen reader can call it. */
-async function expectNames(controls: Locator): Promise<void> {
-  for (const control of await controls.all()) {
-    if (!(await control.isVisible())) continue
-    const snapshot = await control.ariaSnapshot()
-    expect(snapshot, await control.evaluate((element) => element.outerHTML)).toMatch(/(button|link|textbox) "[^"]+"/)
-  }
-}
 
 /** Runs in the page: text whose contrast with what is behind it is below 4.5 to 1. */
 function findPoorContrast(): string[] {

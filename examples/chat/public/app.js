@@ -264,7 +264,8 @@ function markUnsent() {
 }
 
 function markRead() {
-  if (!isInFront() || !messages.isFollowing) return
+  // Not before the room is complete: where the unread begin is shown when it is.
+  if (joinedRoom !== room || !isInFront() || !messages.isFollowing) return
   const history = historyOf(room)
   history.readTo = history.last
   showTitle()

@@ -79,13 +79,14 @@ export class Composer {
     this.#fit()
   }
 
-  /** As high as its text (style.css says how high at most), and the counter when it matters. */
+  /** As high as its text (composer.css says how high at most), and the counter when it matters. */
   #fit() {
     this.#text.style.height = 'auto'
     this.#text.style.height = `${this.#text.scrollHeight}px`
     const left = MESSAGE_LENGTH - countCharacters(this.#text.value)
     this.#counter.hidden = left > MESSAGE_LENGTH - SHOW_COUNTER_FROM
-    this.#counter.textContent = left >= 0 ? `${left} left` : `${-left} too many`
+    // Empty while it is hidden, as the field's description is read all the same.
+    this.#counter.textContent = this.#counter.hidden ? '' : left >= 0 ? `${left} left` : `${-left} too many`
     this.#counter.classList.toggle('over', left < 0)
     this.#text.setAttribute('aria-invalid', String(left < 0))
   }

@@ -66,7 +66,7 @@ export class MessageList {
     this.#note.textContent = truncated ? 'Older messages have been forgotten.' : `This is the beginning of #${room}.`
     this.#note.hidden = !isLoaded
     const separator = this.#list.querySelector('.unread-separator')
-    if (separator) separator.scrollIntoView({ block: 'center' })
+    if (separator instanceof HTMLElement) this.#log.scrollTop = separator.offsetTop - this.#log.clientHeight / 3
     else this.toEnd()
     this.#following = this.#isAtEnd()
     setTimeout(() => this.#log.setAttribute('aria-live', 'polite'), 300)
