@@ -127,6 +127,16 @@ describe('a call', () => {
     expect(await rejection(cluster.call(1, 'fail', ['getter']))).toBeInstanceOf(RemoteError)
   })
 
+  it("shows the caller's stack also where the error was decided in a timer or by the router", async () => {
+    const errors = [
+      await rejection(cluster.call(1, 'never', [], { timeout: 20 })),
+      await rejection(cluster.call(1, 'never', [], { signal: AbortSignal.timeout(20) })),
+      await rejection(cluster.worker(9).who()),
+      await rejection(cluster.call(1, 'echo', [() => 1])),
+    ]
+    for (const error of errors as Error[]) expect(error.stack).toContain('messaging-calls.test')
+  })
+
   it("shows the caller's stack and none of the library's frames", async () => {
     const error = (await rejection(cluster.call(1, 'fail', ['error']))) as RemoteError
     expect(error.stack).toContain('messaging-calls.test')

@@ -101,10 +101,10 @@ export abstract class Messenger<C extends AnyContract> {
   ): Promise<void> {
     const to = readTarget(target)
     const { peer, refusal } = this.#options
-    const payload = peer.encode(readArgs(method, args), to, 'args', method)
+    const payload = peer.encodeArgs(readArgs(method, args), to, method)
     const refused = refusal(to, method) ?? this.#missingMethod(to, method)
     if (refused) throw refused
-    await peer.cast({ to, method, payload })
+    await peer.caller.cast({ to, method, payload })
   }
 
   /** Calls every worker that is ready, and gathers each one's outcome. Never rejects for what a worker did. */
@@ -159,12 +159,12 @@ export abstract class Messenger<C extends AnyContract> {
     const { peer } = this.#options
     const valid = schema ? validateNow(schema, value, `a value for channel ${name}`) : value
     // Opaque even from the primary: it is then encoded once for all subscribers.
-    const payload = peer.encodeForAll(valid, `publish to ${name}`)
+    const payload = peer.encodeMessage(valid, name)
     if (!ack) {
-      await peer.publish(name, payload, self)
+      await peer.publisher.publish(name, payload, self)
       return undefined
     }
-    const { acknowledged, failed } = await peer.publishAndConfirm(name, payload, self, timeout)
+    const { acknowledged, failed } = await peer.publisher.publishAndConfirm(name, payload, self, timeout)
     return {
       acknowledged,
       failed: failed.map(({ id, incarnation, error }) => ({ id, incarnation, error: fromRecord(error) })),
@@ -196,9 +196,15 @@ export abstract class Messenger<C extends AnyContract> {
     const { peer, members, timeouts, primaryMethods } = this.#options
     try {
       const { timeout, signal } = readCallOptions(options)
-      const payload = peer.encode(readArgs(method, args), to, 'args', method)
+      const payload = peer.encodeArgs(readArgs(method, args), to, method)
       const traits = to === 0 ? traitsOf(primaryMethods, method) : members.traits(to, method)
-      return await peer.call({ to, method, payload, timeout: timeout ?? traits?.timeout ?? timeouts.call, signal })
+      return await peer.caller.call({
+        to,
+        method,
+        payload,
+        timeout: timeout ?? traits?.timeout ?? timeouts.call,
+        signal,
+      })
     } catch (error) {
       throw withoutOwnFrames(error)
     }

@@ -1,5 +1,5 @@
 import { type ErrorRecord, toRecord } from '../../protocol/error-record.js'
-import { RemoteError } from '../../protocol/errors.js'
+import { ClusterClosedError, RemoteError } from '../../protocol/errors.js'
 import type { MessageFrame, MessagingUpFrame, Payload } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import { decodePayload } from '../../protocol/payload.js'
@@ -8,7 +8,10 @@ import type { Logger } from '../logger.js'
 
 /** What `subscribe` returns. Ends with `unsubscribe()`, or at the end of a `using` block. */
 export interface Subscription extends Disposable {
-  /** From when it resolves, every later publish reaches the handler: await it, then read what you cache. */
+  /**
+   * From when it resolves, every later publish reaches the handler: await it, then read what you cache. Rejects with
+   * `ClusterClosedError` when the cluster ends before that.
+   */
   readonly active: Promise<void>
   unsubscribe(): void
 }
@@ -32,7 +35,8 @@ export class Subscriptions {
   readonly #options: SubscriptionsOptions
   readonly #channels = new Map<string, LocalChannel>()
   /** Confirmations that are due, by the number that was sent. */
-  readonly #confirmations = new Map<number, () => void>()
+  readonly #confirmations = new Map<number, { readonly confirm: () => void; readonly refuse: (error: Error) => void }>()
+  #closed = false
   #lastRef = 0
 
   constructor(options: SubscriptionsOptions) {
@@ -49,8 +53,15 @@ export class Subscriptions {
   }
 
   confirm(ref: number): boolean {
-    this.#confirmations.get(ref)?.()
+    this.#confirmations.get(ref)?.confirm()
     return this.#confirmations.delete(ref)
+  }
+
+  /** No confirmation will come any more: whoever waits for one learns it. */
+  close(): void {
+    this.#closed = true
+    for (const { refuse } of this.#confirmations.values()) refuse(new ClusterClosedError({ method: 'subscribe' }))
+    this.#confirmations.clear()
   }
 
   /** Hands a message to every handler, each with what one decoding gave; answers when an answer is due. */
@@ -81,7 +92,12 @@ export class Subscriptions {
 
   #open(channel: string): LocalChannel {
     const ref = ++this.#lastRef
-    const active = new Promise<void>((resolve) => this.#confirmations.set(ref, resolve))
+    const active = new Promise<void>((confirm, refuse) => {
+      if (this.#closed) refuse(new ClusterClosedError({ method: 'subscribe' }))
+      else this.#confirmations.set(ref, { confirm, refuse })
+    })
+    // Whoever does not await it has not asked to know.
+    active.catch(() => {})
     const local = { handlers: new Set<Handler>(), active }
     this.#channels.set(channel, local)
     this.#options.send({ kind: 'subscribe', channel, ref })
