@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import WebSocket from 'ws'
 import type { ServerMessage } from '../../examples/chat/wire.js'
 import { type ChatProcess, spawnChat, startChat } from './chat.process.js'
@@ -337,6 +337,7 @@ describe('the program', () => {
 
   it('stops on SIGTERM: tells the pages, leaves nothing behind, exits with 0', async () => {
     const own = await startChat({ WORKERS: '2' })
+    onTestFinished(() => void own.stop())
     const client = await Client.connect(own.url)
     await client.join('lobby', 'Ada')
     const [stopped, code] = await Promise.all([own.stop(), client.closed])
