@@ -19,7 +19,9 @@ interface TrackedServer {
 export class ServerRegistry {
   readonly #clock: Clock
   readonly #onLoad: (connections: number) => void
+  /** Those that listen, or have asked to. */
   readonly #tracked = new Map<NetServer, TrackedServer>()
+  readonly #known = new WeakMap<NetServer, TrackedServer>()
   /** Responses under way, so that a drain reaches those that have not sent their head yet. */
   readonly #responses = new Set<ServerResponse>()
   #draining = false
@@ -63,10 +65,14 @@ export class ServerRegistry {
     } as typeof listen
   }
 
+  /** Called at every `listen`, also of a server that was closed and listens again; its listeners are added once. */
   #track(server: NetServer): void {
-    if (this.#tracked.has(server)) return
-    const tracked: TrackedServer = { server, sockets: new Set() }
+    const known = this.#known.get(server)
+    const tracked: TrackedServer = known ?? { server, sockets: new Set() }
     this.#tracked.set(server, tracked)
+    if (known) return
+    this.#known.set(server, tracked)
+    server.on('close', () => this.#tracked.delete(server))
     server.on('connection', (socket: Socket) => {
       tracked.sockets.add(socket)
       socket.once('close', () => {
@@ -75,7 +81,6 @@ export class ServerRegistry {
       })
       this.#loadChanged()
     })
-    server.once('close', () => this.#tracked.delete(server))
   }
 
   #watchResponses(): void {
@@ -113,8 +118,12 @@ function closeAfter(response: ServerResponse): void {
  * timeout, because closing one resets a request that is just arriving on it; in a stop they are closed at once.
  */
 function closeServer(server: NetServer, mode: 'stop' | 'reload'): Promise<void> {
+  // Node breaks when a server is closed while the primary still works on its `listen`: close it when that is done.
+  if (!server.listening) {
+    server.once('listening', () => server.close())
+    return Promise.resolve()
+  }
   return new Promise((resolve) => {
-    // Also called for a server that does not listen (yet, or any more): the error says just that.
     if (mode === 'stop') server.close(() => resolve())
     else NetServer.prototype.close.call(server, () => resolve())
     if (mode === 'stop' && server instanceof HttpServer) server.closeIdleConnections()

@@ -277,6 +277,9 @@ export interface FailedStart {
   readonly id: WorkerId
   readonly incarnation: Incarnation
   readonly pid?: number | undefined
+  /** How it ended, where it did so by itself or was killed. */
+  readonly exitCode: number | null
+  readonly signal: string | null
   /** "exited with code 1", "was not ready within 30000 ms (…)". */
   readonly reason: string
   /** The last it wrote to stderr, up to 8 KiB. Empty when its stderr was not piped to the primary. */

@@ -16,7 +16,7 @@ const claim: { held: boolean } = { held: false }
  * @throws {UsageError} for a wrong option, in a worker, on Windows, or while this process has a cluster already.
  */
 export async function createCluster<C extends AnyContract = UntypedContract>(
-  options: ClusterOptions = {},
+  options: ClusterOptions<C> = {},
 ): Promise<PrimaryCluster<C>> {
   try {
     return await start<C>(options)
@@ -25,7 +25,7 @@ export async function createCluster<C extends AnyContract = UntypedContract>(
   }
 }
 
-async function start<C extends AnyContract>(options: ClusterOptions): Promise<PrimaryCluster<C>> {
+async function start<C extends AnyContract>(options: ClusterOptions<C>): Promise<PrimaryCluster<C>> {
   if (process.platform === 'win32')
     throw new UsageError(
       'troupe does not support Windows: the hand-over of connections and signals differs there. Use WSL',

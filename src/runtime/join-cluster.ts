@@ -1,4 +1,4 @@
-import type { AnyContract, UntypedContract } from '../protocol/contract.js'
+import type { AnyContract, UntypedContract, WorkerMethods } from '../protocol/contract.js'
 import type { DownFrame, UpFrame } from '../protocol/frames.js'
 import type { ProcessRef } from '../protocol/ids.js'
 import { systemClock } from './clock.js'
@@ -19,7 +19,7 @@ import { WorkerHost } from './worker-host.js'
  * @param methods Plain functions, by name; `method(options, fn)` gives one options.
  */
 export async function joinCluster<C extends AnyContract = UntypedContract>(
-  methods?: object,
+  methods?: WorkerMethods<C>,
   options: JoinOptions = {},
 ): Promise<WorkerCluster<C>> {
   try {

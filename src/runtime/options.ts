@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import type { AnyContract, PrimaryMethods, UntypedContract } from '../protocol/contract.js'
 import { UsageError } from '../protocol/errors.js'
 import {
   expectBoolean,
@@ -28,13 +29,13 @@ export type RestartSettings = Partial<Omit<RestartOptions, 'backoff'>> & {
 }
 
 /** The options of `createCluster`. Those from `exec` to `windowsHide` are node's, with node's names and meanings. */
-export interface ClusterOptions extends Partial<Omit<ProcessOptions, 'exec'>> {
+export interface ClusterOptions<C extends AnyContract = UntypedContract> extends Partial<Omit<ProcessOptions, 'exec'>> {
   /** The workers' program, a path or a file URL. Default: the running file, as in node. */
   readonly exec?: string | URL | undefined
   /** Default: `os.availableParallelism()`. */
   readonly workers?: number | undefined
   /** The primary's own methods, for `cluster.call('primary', …)`. */
-  readonly methods?: object | undefined
+  readonly methods?: PrimaryMethods<C> | undefined
   /**
    * When a worker may receive calls and connections. `join`: one turn after `joinCluster` resolved. `listen`: when one of its
    * servers listens. `online`: when its process runs. `manual`: when it calls `cluster.ready()`. Default `auto`: the first
@@ -99,7 +100,7 @@ const KNOWN = [
 ]
 
 /** Checks everything before anything is started, so that a wrong option never leaves half a cluster behind. */
-export function readOptions(options: ClusterOptions): ReadOptions {
+export function readOptions<C extends AnyContract>(options: ClusterOptions<C>): ReadOptions {
   expectObject(options, 'options')
   if ('serialization' in options) {
     throw new UsageError(
@@ -128,7 +129,7 @@ export function readLogger(logger: Logger | undefined): Logger {
   return logger
 }
 
-function readProcesses(options: ClusterOptions): ProcessOptions {
+function readProcesses(options: Omit<ClusterOptions, 'methods'>): ProcessOptions {
   const { args, execArgv, silent, stdio, uid, gid, cwd, env, inspectPort, windowsHide } = options
   for (const [name, list] of Object.entries({ args, execArgv })) {
     if (list !== undefined && !(Array.isArray(list) && list.every((entry) => typeof entry === 'string')))

@@ -5,7 +5,7 @@ export const ECHO_WORKER = new URL('../../build/fixtures/echo.js', import.meta.u
 
 /** A cluster of echo workers. `await using` it: it ends with the test. */
 export async function echoCluster(
-  options: ClusterOptions = {},
+  options: ClusterOptions<EchoContract> = {},
 ): Promise<PrimaryCluster<EchoContract> & { collected: number[] }> {
   const collected: number[] = []
   const cluster = await createCluster<EchoContract>({

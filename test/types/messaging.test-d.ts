@@ -68,6 +68,16 @@ export async function calls() {
   cluster.worker(1).then(() => {})
 }
 
+export async function methodsOfTheContract() {
+  await createCluster<Contract>({ methods: { next: () => 1 } })
+  // @ts-expect-error a method of the contract is missing
+  await createCluster<Contract>({ methods: {} })
+  // @ts-expect-error it returns something else
+  await createCluster<Contract>({ methods: { next: () => 'one' } })
+  // @ts-expect-error a worker without the methods that its contract names
+  await joinCluster<Contract>({ size: () => 1 })
+}
+
 export async function channels() {
   const cluster = await joinCluster<Contract>(methods)
   const moved = channel<{ x: number; y: number }>('moved')

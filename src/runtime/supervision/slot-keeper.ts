@@ -314,7 +314,14 @@ function failedStart(incarnation: Incarnation, exit: ChildExit, output: string):
   const ending = exit.error
     ? `could not be started: ${exit.error.message}`
     : `${describeExit(exit.code, exit.signal)}${unready}`
-  return { ...incarnation.ref, pid: incarnation.pid || undefined, reason: incarnation.verdict ?? ending, output }
+  return {
+    ...incarnation.ref,
+    pid: incarnation.pid || undefined,
+    exitCode: exit.code,
+    signal: exit.signal,
+    reason: incarnation.verdict ?? ending,
+    output,
+  }
 }
 
 function nameOf(incarnation: Incarnation): ProcessRef & { pid: number } {
