@@ -11,8 +11,8 @@ const CUSTOM_LEAF = 'binary'
 const CUSTOM_CONTAINER = 'error'
 
 /** BigInt parses in quadratic time; a regular expression is compiled. */
-const MAX_DIGITS = 1_000
-const MAX_PATTERN = 1_000
+export const MAX_DIGITS = 1_000
+export const MAX_PATTERN = 1_000
 const MAX_DEPTH = 4_096
 
 type Json = unknown
@@ -39,6 +39,23 @@ export function guardRich(rich: unknown): void {
   const sealed = new Set<Json>()
   if (meta.values !== undefined) guardTree(meta.values, rich.json, sealed)
   if (meta.referentialEqualities !== undefined) guardEqualities(meta.referentialEqualities, rich.json, sealed)
+}
+
+/**
+ * References are set one after the other, so that a path which led through own keys alone when it was checked can lead
+ * through inherited ones when its turn comes. What it then finds is a function: none may be in the result.
+ */
+export function guardResult(result: unknown): void {
+  const seen = new Set<unknown>()
+  const stack = [result]
+  while (stack.length > 0) {
+    const value = stack.pop()
+    if (typeof value === 'function') throw new Error('has a reference that leads to a function')
+    if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || seen.has(value)) continue
+    seen.add(value)
+    if (value instanceof Map || value instanceof Set) for (const entry of value) stack.push(entry)
+    else for (const key of Object.getOwnPropertyNames(value)) stack.push((value as Record<string, unknown>)[key])
+  }
 }
 
 /** `tree` is `[type]`, `[type, children]`, or `children`: an object from path to tree, as superjson nests its annotations. */
@@ -116,7 +133,7 @@ function follow(json: Json, path: unknown, sealed: Set<Json>): Json {
 }
 
 /** superjson's escaping: a dot ends a step, `\.` is a dot in it, `\\` a backslash. */
-function parsePath(path: string): string[] {
+export function parsePath(path: string): string[] {
   const steps: string[] = []
   let step = ''
   for (let index = 0; index < path.length; index++) {

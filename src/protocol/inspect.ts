@@ -1,5 +1,6 @@
 import { isBinary } from './binary.js'
 import { PayloadError } from './errors.js'
+import { MAX_DIGITS, MAX_PATTERN } from './guard.js'
 
 /**
  * The careful walk over a value that plain JSON does not keep: finds what cannot be sent at all, and says where. What
@@ -17,11 +18,15 @@ interface Inspection {
   readonly path: string[]
   /** The objects between the root and here: one of them met again is a cycle, which superjson keeps. */
   readonly ancestors: Set<object>
+  cyclic: boolean
   size: number
 }
 
-export function inspect(value: unknown, root: string, limit: number): void {
-  visit(value, { limit, path: [root], ancestors: new Set(), size: 0 })
+/** True when the value contains itself somewhere. */
+export function inspect(value: unknown, root: string, limit: number): boolean {
+  const inspection: Inspection = { limit, path: [root], ancestors: new Set(), cyclic: false, size: 0 }
+  visit(value, inspection)
+  return inspection.cyclic
 }
 
 function visit(value: unknown, at: Inspection): void {
@@ -31,8 +36,12 @@ function visit(value: unknown, at: Inspection): void {
   if (typeof value === 'function')
     throw refuse(at, 'is a function, which cannot be sent. Send data, and let the other side choose the function')
   if (typeof value === 'symbol') throw refuse(at, 'is a symbol, which cannot be sent. Send a string')
+  if (typeof value === 'bigint' && isTooLong(value)) throw refuse(at, `is a BigInt of more than ${MAX_DIGITS} digits`)
   if (typeof value !== 'object' || value === null || isBinary(value)) return
-  if (at.ancestors.has(value)) return
+  if (at.ancestors.has(value)) {
+    at.cyclic = true
+    return
+  }
   if (at.ancestors.size >= RICH_DEPTH)
     throw refuse(at, `is nested more than ${RICH_DEPTH} levels deep. Send a flatter value`)
   at.ancestors.add(value)
@@ -63,7 +72,12 @@ function visitInside(value: object, at: Inspection): void {
     if (Number.isNaN(value.getTime())) throw refuse(at, 'is an invalid Date, which cannot be sent')
     return
   }
-  if (value instanceof RegExp || value instanceof URL) return
+  if (value instanceof RegExp) {
+    if (String(value).length > MAX_PATTERN)
+      throw refuse(at, `is a regular expression longer than ${MAX_PATTERN} characters`)
+    return
+  }
+  if (value instanceof URL) return
   if (value instanceof Error) return visitError(value, at)
   const prototype = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) throw refuse(at, describeInstance(value))
@@ -80,8 +94,13 @@ function visitProperties(value: object, at: Inspection): void {
     at.size += key.length + 4
     if (FORBIDDEN_KEYS.has(key))
       throw refuse(at, `has a property named ${key}, which is refused because it can change prototypes. Rename it`)
-    within(at, /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`, read(value, key, at))
+    within(at, stepTo(key), read(value, key, at))
   }
+}
+
+/** One step of a path, as one would write it in code. */
+export function stepTo(key: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 }
 
 function read(value: object, key: string, at: Inspection): unknown {
@@ -106,7 +125,14 @@ function sizeOf(value: unknown): number {
   // Digits of a BigInt: a division by its bit length would be exact, a hex rendering is close and cheap enough.
   if (typeof value === 'bigint') return value.toString(16).length
   if (isBinary(value)) return Math.ceil((value.byteLength * 4) / 3)
+  if (value instanceof Error) return value.message.length + (value.stack?.length ?? 0)
+  if (value instanceof URL) return value.href.length
   return 4
+}
+
+/** The hexadecimal text is never the longer one, and costs no quadratic time. */
+function isTooLong(value: bigint): boolean {
+  return value.toString(16).length > MAX_DIGITS || value.toString().length > MAX_DIGITS
 }
 
 function describeInstance(value: object): string {

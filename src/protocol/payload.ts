@@ -1,10 +1,11 @@
-import { SuperJSON } from 'superjson'
+import { SuperJSON, type SuperJSONResult } from 'superjson'
 import { type BinaryRecord, fromBinaryRecord, isBinary, toBinaryRecord } from './binary.js'
 import { PayloadError } from './errors.js'
 import type { InlinePayload, Payload } from './frames.js'
-import { guardPlain, guardRich } from './guard.js'
+import { guardPlain, guardResult, guardRich } from './guard.js'
 import { inspect } from './inspect.js'
 import { walkPlain } from './plain-json.js'
+import { refuseLostReferences } from './references.js'
 
 /** Values to payloads and back. Whether a value is plain or rich is found once, by the sender's walk. */
 
@@ -28,12 +29,26 @@ export function encodePayload(value: unknown, options: EncodeOptions): Payload {
 
 function encodeInline(value: unknown, { limit, root }: EncodeOptions): InlinePayload {
   if (walk(value, limit) === 'plain') return { plain: value }
-  inspect(value, root, limit)
+  const cyclic = inspect(value, root, limit)
+  const rich = serialize(value, root)
+  if (cyclic) refuseLostReferences(value, rich.meta?.referentialEqualities, root)
+  return { rich: cyclic ? rich : withoutReferences(rich) }
+}
+
+function serialize(value: unknown, root: string): SuperJSONResult {
   try {
-    return { rich: codec.serialize(value) }
+    return codec.serialize(value)
   } catch (cause) {
     throw new PayloadError({ path: root, reason: `cannot be sent: ${messageOf(cause)}` })
   }
+}
+
+/**
+ * Two references to one object arrive as two objects, as in plain JSON. superjson could make them one again, but in
+ * quadratic time, and it confuses the members of a Set and the keys of a Map with each other on the way.
+ */
+function withoutReferences({ json, meta }: SuperJSONResult): SuperJSONResult {
+  return meta?.values === undefined ? { json } : { json, meta: { values: meta.values, v: 1 } }
 }
 
 /** A getter that throws ends the cheap walk; the careful one then names it. */
@@ -56,7 +71,10 @@ export function decodePayload(payload: Payload, root: string): unknown {
       }
       if ('rich' in inline) {
         guardRich(inline.rich)
-        return codec.deserialize(inline.rich as Parameters<typeof codec.deserialize>[0])
+        const rich = inline.rich as SuperJSONResult
+        const value = codec.deserialize(rich)
+        if (rich.meta?.referentialEqualities) guardResult(value)
+        return value
       }
     }
   } catch (cause) {
