@@ -51,7 +51,6 @@ const flag: Check = (value) => typeof value === 'boolean'
 const count: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0
 const time: Check = (value) => typeof value === 'number' && Number.isFinite(value)
 const object: Check = isObject
-const objects: Check = (value) => Array.isArray(value) && value.every(isObject)
 const optional =
   (check: Check): Check =>
   (value) =>
@@ -70,6 +69,7 @@ const payload: Check = either(optional(text), isObject)
 const reference: Check = (value) => isObject(value) && count(value.id) && count(value.incarnation)
 const references: Check = (value) => Array.isArray(value) && value.every(reference)
 const failure: Check = (value) => isObject(value) && text(value.code) && isObject(value.details)
+const failures: Check = (value) => Array.isArray(value) && value.every((one) => reference(one) && failure(one.error))
 const chain: Check = (value) =>
   Array.isArray(value) &&
   value.every((link) => Array.isArray(link) && count(link[0]) && count(link[1]) && text(link[2]))
@@ -176,7 +176,7 @@ const downShapes: Shapes<DownFrame> = new Map<DownFrame['kind'], Shape>([
     [
       ['ref', count],
       ['acknowledged', references],
-      ['failed', objects],
+      ['failed', failures],
     ],
   ],
   [

@@ -62,5 +62,6 @@ export function fromRecord(record: ErrorRecord): TroupeError {
   return new PayloadError({
     path: 'the answer',
     reason: `is a failure that cannot be read (code ${JSON.stringify(record.code)})`,
+    sent: 'maybe',
   })
 }
