@@ -32,6 +32,8 @@ export class Incarnation {
   connections = 0
   /** Why it was killed before it was ready, if the supervisor did that. */
   verdict: string | undefined
+  /** How it ended, if nobody had asked it to. */
+  failure: FailedStart | undefined
   /** The limit on its start; the limit between its `disconnect` and its `exit`. Whoever ends the phase cancels them. */
   readyTimer: Timer | undefined
   exitTimer: Timer | undefined

@@ -229,8 +229,10 @@ export class SlotKeeper {
       intended: incarnation.intended,
       output,
     })
+    const failure = failedStart(incarnation, exit, output)
+    if (!incarnation.intended) incarnation.failure = failure
     this.#leaveSlot(incarnation, exit)
-    if (!incarnation.started.fired) incarnation.started.fire(failedStart(incarnation, exit, output))
+    if (!incarnation.started.fired) incarnation.started.fire(failure)
     incarnation.exited.fire(exit)
   }
 

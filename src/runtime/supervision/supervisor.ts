@@ -93,8 +93,7 @@ export class Supervisor {
     if (await everyReady(starts)) return []
     await Promise.all(ids.map((id) => this.#removeSlot(this.#keeper.slots.get(id))))
     // Who failed in the same moment is told along with the first; who was ended for it is not.
-    const outcomes = await Promise.all(starts.filter(({ intended }) => !intended).map(({ started }) => started.promise))
-    return outcomes.filter((outcome) => outcome !== 'ready')
+    return starts.flatMap(({ failure }) => failure ?? [])
   }
 
   async #reloadAll(): Promise<void> {
@@ -171,13 +170,12 @@ export class Supervisor {
   }
 }
 
-/** True when all have become ready, false as soon as one has not. */
+/** True when all have become ready, false as soon as one has ended, be it that it was ready and waited for the others. */
 function everyReady(starts: readonly Incarnation[]): Promise<boolean> {
   return new Promise((resolve) => {
-    const outcomes = starts.map(async ({ started }) => {
-      const ready = (await started.promise) === 'ready'
-      if (!ready) resolve(false)
+    for (const { exited } of starts) void exited.promise.then(() => resolve(false))
+    void Promise.all(starts.map(({ started }) => started.promise)).then((outcomes) => {
+      resolve(outcomes.every((outcome) => outcome === 'ready'))
     })
-    void Promise.all(outcomes).then(() => resolve(true))
   })
 }
