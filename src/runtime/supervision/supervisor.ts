@@ -21,7 +21,7 @@ export class Supervisor {
   readonly #keeper: SlotKeeper
   #phase: 'booting' | 'running' | 'stopping' | 'ended' = 'booting'
   #stopping: Promise<RetireReport> | undefined
-  /** `scale` and `reload` change slots: one at a time. */
+  /** The start, `scale` and `reload` change slots: one at a time. */
   #lane: Promise<unknown> = Promise.resolve()
   #queuedReload: Promise<void> | undefined
 
@@ -35,7 +35,13 @@ export class Supervisor {
   }
 
   /** Resolves when every worker is ready. One that fails ends the boot: its siblings are stopped, no backoff. */
-  async boot(): Promise<void> {
+  boot(): Promise<void> {
+    const booted = this.#boot()
+    this.#lane = booted.catch(() => {})
+    return booted
+  }
+
+  async #boot(): Promise<void> {
     const failures = await this.#grow(this.#options.workers)
     if (this.#phase !== 'booting') throw new ClusterClosedError({ method: 'createCluster' })
     if (failures.length === 0) {
