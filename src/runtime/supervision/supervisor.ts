@@ -108,10 +108,13 @@ export class Supervisor {
     reports.event('reload', { phase: 'started', replaced: [] })
     for (const slot of [...this.#keeper.slots.values()]) {
       const failure = await this.#replace(slot)
-      if (failure) {
+      // A stop ends the processes that it finds: one started after it began would outlive it.
+      const closed = this.#phase !== 'running'
+      if (failure || closed) {
         reports.event('reload', { phase: 'failed', replaced: [...replaced] })
-        if (this.#phase !== 'running') throw new ClusterClosedError({ method: 'reload' })
-        throw new ReloadError({ failures: [failure] })
+        throw failure && !closed
+          ? new ReloadError({ failures: [failure] })
+          : new ClusterClosedError({ method: 'reload' })
       }
       replaced.push(slot.id)
     }
