@@ -62,11 +62,15 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   }
 
   receive(receiver: Receiver<In>): void {
+    const ended = !this.#open
     this.#receiver = receiver
     const early = this.#early
     this.#early = []
-    for (const frame of early) receiver.frame(frame)
-    if (!this.#open) receiver.closed()
+    for (const frame of early) {
+      receiver.frame(frame)
+      if (!ended && !this.#open) return // The frame led to the end, which has been reported.
+    }
+    if (ended) receiver.closed()
   }
 
   flushed(): Promise<void> {
@@ -113,6 +117,7 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     const { frames, malformed } = this.#options.read(message)
     if (malformed > 0) this.#options.onMalformed(malformed)
     for (const frame of frames) {
+      if (!this.#open) return // One of them led to the end.
       if (this.#receiver) this.#receiver.frame(frame)
       else this.#early.push(frame)
     }

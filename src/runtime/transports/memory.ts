@@ -31,6 +31,8 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
   #inbox: In[] = []
   #scheduled = false
   #open = true
+  /** The receiver knows of the end. */
+  #told = false
 
   readonly #schedule: (deliver: () => void) => void
   readonly #copy: boolean
@@ -50,7 +52,7 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
 
   receive(receiver: Receiver<In>): void {
     this.#receiver = receiver
-    if (this.#inbox.length > 0) this.#wake()
+    if (this.#inbox.length > 0 || !this.#open) this.#wake()
   }
 
   async flushed(): Promise<void> {}
@@ -64,10 +66,7 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
   end(): void {
     if (!this.#open) return
     this.#open = false
-    this.#schedule(() => {
-      this.#deliver()
-      this.#receiver?.closed()
-    })
+    this.#wake()
   }
 
   /** Called by the other end. */
@@ -89,5 +88,8 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
     const frames = this.#inbox
     this.#inbox = []
     for (const frame of frames) this.#receiver?.frame(frame)
+    if (this.#open || this.#told) return
+    this.#told = true
+    this.#receiver?.closed()
   }
 }

@@ -1,0 +1,254 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, test } from 'vitest'
+import { readUpBatch } from '../../../src/protocol/codec.js'
+import { BATCH_TAG, type CancelFrame, type UpFrame } from '../../../src/protocol/frames.js'
+import { IpcTransport } from '../../../src/runtime/transports/ipc.js'
+import { channelPair } from '../../support/fake-channel.js'
+import { allMicrotasks } from '../../support/fake-clock.js'
+import { standing } from '../../support/outcome.js'
+
+const LIMIT = 10
+const cancel = (id: number): CancelFrame => ({ kind: 'cancel', id })
+
+function open() {
+  const [channel, other] = channelPair()
+  const malformed: number[] = []
+  const options = { read: readUpBatch, limit: LIMIT, onMalformed: (count: number) => malformed.push(count) }
+  const transport = new IpcTransport<UpFrame, UpFrame>(channel, options)
+  const heard: (number | 'closed')[] = []
+  const receiver = {
+    frame: (frame: UpFrame) => heard.push((frame as CancelFrame).id),
+    closed: () => heard.push('closed'),
+  }
+  return { channel, other, transport, malformed, heard, receiver }
+}
+
+const range = (first: number, last: number): number[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index)
+
+describe('writing', () => {
+  test('what is sent in one turn leaves in one message', async () => {
+    const { transport, channel } = open()
+    for (const id of range(1, 5)) transport.send(cancel(id))
+    expect(channel.sent).toEqual([])
+    await allMicrotasks()
+    expect(channel.sent).toEqual([{ cmd: BATCH_TAG, frames: range(1, 5).map(cancel) }])
+  })
+
+  test('a lone frame leaves in the same turn', async () => {
+    const { transport, channel } = open()
+    transport.send(cancel(1))
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+    expect(channel.sent).toHaveLength(1)
+  })
+
+  test('two turns make two messages', async () => {
+    const { transport, channel } = open()
+    transport.send(cancel(1))
+    await allMicrotasks()
+    transport.send(cancel(2))
+    await allMicrotasks()
+    expect(channel.sent).toHaveLength(2)
+  })
+
+  test('closing writes first what was sent', () => {
+    const { transport, channel } = open()
+    transport.send(cancel(1))
+    transport.close()
+    expect(channel.sent).toHaveLength(1)
+  })
+
+  test('a channel that throws is taken for one that has ended, and nothing throws', async () => {
+    const { transport, channel } = open()
+    channel.broken = true
+    transport.send(cancel(1))
+    await allMicrotasks()
+    expect(await standing(transport.flushed())).toBeUndefined()
+  })
+
+  test('a process without a channel sends nowhere, and nothing throws', async () => {
+    const transport = new IpcTransport<UpFrame, UpFrame>(
+      { on: () => {} },
+      { read: readUpBatch, limit: 1, onMalformed: () => {} },
+    )
+    transport.send(cancel(1))
+    await allMicrotasks()
+    expect(await standing(transport.flushed())).toBeUndefined()
+  })
+})
+
+describe('congestion', () => {
+  /** The channel has said no once. */
+  async function congest() {
+    const opened = open()
+    opened.channel.congested = true
+    opened.transport.send(cancel(0))
+    await allMicrotasks()
+    return opened
+  }
+
+  test('frames are held while the channel does not take more', async () => {
+    const { transport, channel } = await congest()
+    for (const id of range(1, 5)) transport.send(cancel(id))
+    await allMicrotasks()
+    expect(channel.sent).toHaveLength(1)
+  })
+
+  test('the link is full when as many are held as it may hold, and not before', async () => {
+    const { transport } = await congest()
+    for (const id of range(1, LIMIT - 1)) transport.send(cancel(id))
+    expect(transport.full).toBe(false)
+    transport.send(cancel(LIMIT))
+    expect(transport.full).toBe(true)
+  })
+
+  test('what must be sent regardless is taken over the limit', async () => {
+    const { transport, channel } = await congest()
+    for (const id of range(1, 3 * LIMIT)) transport.send(cancel(id))
+    channel.open()
+    await allMicrotasks()
+    expect(channel.sent.flatMap(({ frames }) => frames)).toHaveLength(3 * LIMIT + 1)
+  })
+
+  test('when the channel takes more, all arrive in order, in two messages, and the link is full no more', async () => {
+    const { transport, channel, other } = await congest()
+    const receiving = new IpcTransport<UpFrame, UpFrame>(other, {
+      read: readUpBatch,
+      limit: LIMIT,
+      onMalformed: () => {},
+    })
+    const heard: number[] = []
+    receiving.receive({ frame: (frame) => heard.push((frame as CancelFrame).id), closed: () => {} })
+    for (const id of range(1, LIMIT)) transport.send(cancel(id))
+    await allMicrotasks()
+    channel.open()
+    await allMicrotasks()
+    expect(heard).toEqual(range(0, LIMIT))
+    expect(channel.sent).toHaveLength(2)
+    expect(transport.full).toBe(false)
+  })
+
+  test('is flushed only when the channel has written all of it', async () => {
+    const { transport, channel } = await congest()
+    transport.send(cancel(1))
+    const flushed = transport.flushed()
+    expect(await standing(flushed)).toBe('pending')
+    channel.open()
+    expect(await standing(flushed)).toBeUndefined()
+  })
+
+  test('is not flushed while the channel congests again', async () => {
+    const { transport, channel } = await congest()
+    transport.send(cancel(1))
+    const flushed = transport.flushed()
+    const send = channel.send.bind(channel)
+    channel.send = (...args) => {
+      channel.congested = true
+      return send(...args)
+    }
+    channel.open()
+    expect(await standing(flushed)).toBe('pending')
+    channel.open()
+    expect(await standing(flushed)).toBeUndefined()
+  })
+
+  test('the end of the channel settles the flush and loses what is held', async () => {
+    const { transport, channel } = await congest()
+    transport.send(cancel(1))
+    const flushed = transport.flushed()
+    channel.disconnect()
+    expect(await standing(flushed)).toBeUndefined()
+    expect(transport.full).toBe(false)
+    expect(channel.sent).toHaveLength(1)
+  })
+})
+
+describe('reading', () => {
+  test('leaves alone what is not ours', () => {
+    const { transport, channel, heard, malformed, receiver } = open()
+    transport.receive(receiver)
+    for (const message of [null, 1, 'x', { cmd: 'NODE_CLUSTER' }, { frames: [cancel(1)] }]) channel.arrive(message)
+    expect(heard).toEqual([])
+    expect(malformed).toEqual([])
+  })
+
+  test('counts what is malformed, and takes the rest', () => {
+    const { transport, channel, heard, malformed, receiver } = open()
+    transport.receive(receiver)
+    channel.arrive({ cmd: BATCH_TAG, frames: [cancel(1), { kind: 'nonsense' }, null, cancel(2)] })
+    channel.arrive({ cmd: BATCH_TAG, frames: [cancel(3)] })
+    expect(heard).toEqual([1, 2, 3])
+    expect(malformed).toEqual([2])
+  })
+
+  test('takes nothing after the end', () => {
+    const { transport, channel, heard, receiver } = open()
+    transport.receive(receiver)
+    transport.close()
+    channel.arrive({ cmd: BATCH_TAG, frames: [cancel(1)] })
+    expect(heard).toEqual(['closed'])
+  })
+})
+
+describe('a real child process', () => {
+  const program = fileURLToPath(new URL('../../contracts/fixtures/echo.mjs', import.meta.url))
+  let stop = (): void => {}
+  afterEach(() => stop())
+
+  async function start() {
+    const child = fork(program, { execArgv: [], env: {} })
+    stop = () => void child.kill('SIGKILL')
+    // Node drops internal messages that come before anybody listens.
+    await once(child, 'message')
+    const transport = new IpcTransport<UpFrame, UpFrame>(child, {
+      read: readUpBatch,
+      limit: 100_000,
+      onMalformed: () => {},
+    })
+    return { child, transport }
+  }
+
+  test('gives back every frame once and in order, also while it does not read', async () => {
+    const { child, transport } = await start()
+    const total = 20_000
+    const heard: number[] = []
+    const all = new Promise<void>((resolve) => {
+      transport.receive({
+        frame(frame) {
+          heard.push((frame as CancelFrame).id)
+          if (heard.length === total) resolve()
+        },
+        closed: () => {},
+      })
+    })
+    child.send({ block: 100 })
+    for (const id of range(1, total)) {
+      transport.send(cancel(id))
+      if (id % 500 === 0) await allMicrotasks()
+    }
+    await all
+    expect(heard).toEqual(range(1, total))
+  })
+
+  test('its death is the end of the link, told once', async () => {
+    const { child, transport } = await start()
+    const ends: string[] = []
+    const closed = new Promise<void>((resolve) => {
+      transport.receive({
+        frame: () => child.kill('SIGKILL'),
+        closed() {
+          ends.push('closed')
+          resolve()
+        },
+      })
+    })
+    transport.send(cancel(1))
+    await closed
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    transport.send(cancel(2))
+    await allMicrotasks()
+    expect(ends).toEqual(['closed'])
+  })
+})
