@@ -24,7 +24,7 @@ export class ServerRegistry {
   readonly #known = new WeakMap<NetServer, TrackedServer>()
   /** Responses under way, so that a drain reaches those that have not sent their head yet. */
   readonly #responses = new Set<ServerResponse>()
-  #draining = false
+  #drainMode: 'stop' | 'reload' | undefined
   #reported = 0
   #reportDue = false
 
@@ -43,7 +43,7 @@ export class ServerRegistry {
 
   /** Resolves when no connection is left, with how many were cut at the deadline. */
   async drain(mode: 'stop' | 'reload', deadline: number): Promise<number> {
-    this.#draining = true
+    this.#drainMode = mode
     for (const response of this.#responses) closeAfter(response)
     const ended = [...this.#tracked.values()].map(({ server }) => closeServer(server, mode))
     let cut = 0
@@ -85,10 +85,14 @@ export class ServerRegistry {
 
   #watchResponses(): void {
     channel('http.server.request.start').subscribe((message) => {
-      const { response } = message as { response: ServerResponse }
-      if (this.#draining) closeAfter(response)
+      const { response, server } = message as { response: ServerResponse; server: HttpServer }
+      if (this.#drainMode) closeAfter(response)
       this.#responses.add(response)
-      response.once('close', () => this.#responses.delete(response))
+      response.once('close', () => {
+        this.#responses.delete(response)
+        // Its head was out before the drain, and has promised to keep the connection, which is idle now.
+        if (this.#drainMode === 'stop') server.closeIdleConnections()
+      })
     })
   }
 
