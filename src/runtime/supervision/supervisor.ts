@@ -59,6 +59,7 @@ export class Supervisor {
       const leaving = [...this.#keeper.slots.values()].filter(({ id }) => id > workers)
       await Promise.all(leaving.map((slot) => this.#removeSlot(slot)))
       const failures = await this.#grow(workers)
+      if (this.#phase !== 'running') throw new ClusterClosedError({ method: 'scale' })
       if (failures.length > 0) throw new BootError({ failures })
     })
   }
