@@ -4,7 +4,7 @@ import { PayloadError } from './errors.js'
 import type { InlinePayload, Payload } from './frames.js'
 import { guardPlain, guardResult, guardRich } from './guard.js'
 import { inspect } from './inspect.js'
-import { walkPlain } from './plain-json.js'
+import { copyPlain, walkPlain } from './plain-json.js'
 import { refuseLostReferences } from './references.js'
 
 /** Values to payloads and back. Whether a value is plain or rich is found once, by the sender's walk. */
@@ -27,8 +27,8 @@ export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   return options.opaque ? JSON.stringify(inline) : inline
 }
 
-function encodeInline(value: unknown, { limit, root }: EncodeOptions): InlinePayload {
-  if (walk(value, limit) === 'plain') return { plain: value }
+function encodeInline(value: unknown, { opaque, limit, root }: EncodeOptions): InlinePayload {
+  if (walk(value, limit) === 'plain') return { plain: opaque ? value : copyPlain(value) }
   const cyclic = inspect(value, root, limit)
   const rich = serialize(value, root)
   if (cyclic) refuseLostReferences(value, rich.meta?.referentialEqualities, root)

@@ -60,3 +60,15 @@ function isPlainObject(value: object, depth: number, budget: { left: number }): 
   }
   return Object.getOwnPropertySymbols(value).length === 0
 }
+
+/**
+ * A copy of a value that the walk found plain. What is sent inline is written to the channel a moment later, or after a
+ * wait for a worker that is starting: until then its sender may have changed the original.
+ */
+export function copyPlain(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(copyPlain)
+  const copy: Record<string, unknown> = {}
+  for (const key in value) copy[key] = copyPlain((value as Record<string, unknown>)[key])
+  return copy
+}

@@ -27,6 +27,19 @@ describe('plain JSON', () => {
     expect(encode(value)).toEqual({ plain: value })
   })
 
+  test.each([
+    { what: 'plain', extra: {} },
+    { what: 'rich', extra: { at: new Date(0) } },
+  ])('is what it was when it was encoded, whatever becomes of the original: $what', ({ extra }) => {
+    for (const { opaque } of forms) {
+      const value = { list: [1], inner: { a: 1 }, ...extra }
+      const payload = encode(value, { opaque })
+      value.list.push(2)
+      value.inner.a = 2
+      expect(decodePayload(payload, 'value')).toEqual({ list: [1], inner: { a: 1 }, ...extra })
+    }
+  })
+
   test('goes as one text where the primary only passes it on', () => {
     expect(encode({ id: 1 }, { opaque: true })).toBe('{"plain":{"id":1}}')
   })
