@@ -1,0 +1,569 @@
+import { describe, expect, test } from 'vitest'
+import { method } from '../../../src/protocol/contract.js'
+import { fromRecord } from '../../../src/protocol/error-record.js'
+import {
+  CallAbortedError,
+  CallCycleError,
+  MailboxFullError,
+  NoSuchMethodError,
+  PayloadError,
+  RemoteError,
+  type TroupeError,
+  ValidationError,
+} from '../../../src/protocol/errors.js'
+import type { FailureFrame, InvokeFrame, ResultFrame } from '../../../src/protocol/frames.js'
+import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
+import { Actor, type ActorOptions } from '../../../src/runtime/messaging/actor.js'
+import { currentCall } from '../../../src/runtime/messaging/call-context.js'
+import { registerMethods } from '../../../src/runtime/messaging/method-registry.js'
+import { FakeClock } from '../../support/fake-clock.js'
+import { FakeLogger } from '../../support/fake-logger.js'
+import { standing } from '../../support/outcome.js'
+import { numberSchema, slowSchema } from '../../support/schemas.js'
+
+/** A promise that a test settles. */
+function gate<T = void>() {
+  let open!: (value: T) => void
+  const promise = new Promise<T>((resolve) => {
+    open = resolve
+  })
+  return { promise, open }
+}
+
+function start(methods: object, options: Partial<ActorOptions> = {}) {
+  const clock = new FakeClock()
+  const logger = new FakeLogger()
+  const replies: (ResultFrame | FailureFrame)[] = []
+  const actor = new Actor({
+    self: { id: 2, incarnation: 5 },
+    methods: registerMethods(methods, 'methods'),
+    concurrency: Number.POSITIVE_INFINITY,
+    mailboxLimit: 1_024,
+    payloadLimit: 1_000_000,
+    clock,
+    logger,
+    reply: (frame) => replies.push(frame),
+    ...options,
+  })
+  let lastRoute = 0
+  const frame = (name: string, args: unknown[] = [], fields: Partial<InvokeFrame> = {}): InvokeFrame => ({
+    kind: 'invoke',
+    route: ++lastRoute,
+    from: { id: 1, incarnation: 3 },
+    method: name,
+    payload: encodePayload(args, { opaque: true, limit: 1_000_000, root: 'args' }),
+    deadline: clock.now() + 500,
+    ...fields,
+  })
+  /** Sends a call and lets run what can; gives its route. */
+  const call = async (name: string, args: unknown[] = [], fields: Partial<InvokeFrame> = {}): Promise<number> => {
+    const invocation = frame(name, args, fields)
+    actor.invoke(invocation)
+    await clock.settle()
+    return invocation.route ?? 0
+  }
+  const cast = (name: string, args: unknown[] = []) => call(name, args, { route: undefined, deadline: undefined })
+  const values = (): unknown[] =>
+    replies.map((reply) => (reply.kind === 'result' ? decodePayload(reply.payload, 'result') : reply.error.code))
+  const failure = (): TroupeError => {
+    expect(replies).toHaveLength(1)
+    return fromRecord(JSON.parse(JSON.stringify((replies[0] as FailureFrame).error)))
+  }
+  return { actor, clock, logger, replies, call, cast, frame, values, failure }
+}
+
+describe('a call', () => {
+  test('is answered with the value of its method, under its route', async () => {
+    const { call, replies, values } = start({ add: (a: number, b: number) => a + b })
+    const route = await call('add', [1, 2])
+    expect(replies).toEqual([expect.objectContaining({ kind: 'result', id: route })])
+    expect(values()).toEqual([3])
+  })
+
+  test('is answered when the promise of its method resolves', async () => {
+    const { promise, open } = gate<string>()
+    const { call, values, clock } = start({ slow: () => promise })
+    await call('slow')
+    expect(values()).toEqual([])
+    open('done')
+    await clock.settle()
+    expect(values()).toEqual(['done'])
+  })
+
+  test('without a value is answered with undefined', async () => {
+    const { call, values } = start({ nothing() {} })
+    await call('nothing')
+    expect(values()).toEqual([undefined])
+  })
+
+  test('without arguments runs its method without any', async () => {
+    const { call, values } = start({ count: (...args: unknown[]) => args.length })
+    await call('count', [], { payload: undefined })
+    expect(values()).toEqual([0])
+  })
+
+  test('runs its method on the object that it was registered with', async () => {
+    const { call, values } = start({
+      factor: () => 3,
+      times(this: { factor(): number }, n: number) {
+        return n * this.factor()
+      },
+    })
+    await call('times', [2])
+    expect(values()).toEqual([6])
+  })
+
+  test('starts in the turn in which it arrives', () => {
+    let started = false
+    const { actor, frame } = start({
+      go() {
+        started = true
+      },
+    })
+    actor.invoke(frame('go'))
+    expect(started).toBe(true)
+  })
+
+  test('knows who called, and how long it has', async () => {
+    const { call, values } = start({
+      who: () => ({ ...currentCall().caller, target: currentCall().target, left: currentCall().remaining }),
+    })
+    await call('who')
+    expect(values()).toEqual([{ id: 1, incarnation: 3, target: 2, left: 500 }])
+  })
+
+  test('gets its context back inert when the method has settled', async () => {
+    const { promise, open } = gate()
+    const seen: unknown[] = []
+    const { call, clock } = start({
+      go() {
+        seen.push(currentCall().method)
+        void promise.then(() => seen.push(currentCall().method))
+      },
+    })
+    await call('go')
+    open()
+    await clock.settle()
+    expect(seen).toEqual(['go', undefined])
+  })
+})
+
+describe('answers', () => {
+  test.each([
+    { what: 'opaque between two workers', self: 2, from: 1, form: 'string' },
+    { what: 'inline from a worker to the primary', self: 2, from: 0, form: 'object' },
+    { what: 'inline from the primary to a worker', self: 0, from: 1, form: 'object' },
+  ])('are $what', async ({ self, from, form }) => {
+    const { call, replies } = start({ get: () => ({ a: 1 }) }, { self: { id: self, incarnation: self } })
+    await call('get', [], { from: { id: from, incarnation: from } })
+    expect(typeof (replies[0] as ResultFrame).payload).toBe(form)
+  })
+})
+
+test('an answer of the primary to itself is a copy', async () => {
+  const state = { a: 1 }
+  const { call, values } = start({ get: () => state }, { self: { id: 0, incarnation: 0 } })
+  await call('get', [], { from: { id: 0, incarnation: 0 } })
+  state.a = 2
+  expect(values()).toEqual([{ a: 1 }])
+})
+
+describe('a method that throws', () => {
+  test('is answered with what it threw: name, message, code, properties, and where', async () => {
+    const { call, failure } = start({
+      fail() {
+        throw Object.assign(new RangeError('too far'), { code: 'E_FAR', limit: 5 })
+      },
+    })
+    await call('fail')
+    const error = failure() as RemoteError
+    expect(error).toBeInstanceOf(RemoteError)
+    expect(error).toMatchObject({ target: 2, method: 'fail', sent: 'yes', from: { id: 2, incarnation: 5 } })
+    expect(error.remote).toMatchObject({
+      name: 'RangeError',
+      message: 'too far',
+      code: 'E_FAR',
+      properties: { limit: 5 },
+    })
+    expect(error.remote.stack).toContain('actor.test.ts')
+  })
+
+  test('sends a stack without lines of the library', async () => {
+    const { call, failure } = start({
+      async fail() {
+        await Promise.resolve()
+        throw new Error('x')
+      },
+    })
+    await call('fail')
+    expect((failure() as RemoteError).remote.stack).not.toMatch(/src\/runtime/)
+  })
+
+  test.each<[string, unknown, string]>([
+    ['a text', 'just text', 'just text'],
+    ['null', null, 'null'],
+    ['undefined', undefined, 'undefined'],
+    ['a symbol', Symbol('s'), 'Symbol(s)'],
+  ])('%s, is answered all the same', async (_, value, message) => {
+    const { call, failure } = start({
+      fail() {
+        throw value
+      },
+    })
+    await call('fail')
+    expect((failure() as RemoteError).remote.message).toBe(message)
+  })
+
+  test('rejecting is throwing', async () => {
+    const { call, failure } = start({ fail: () => Promise.reject(new Error('later')) })
+    await call('fail')
+    expect((failure() as RemoteError).remote.message).toBe('later')
+  })
+
+  test('one of our own errors is still what it threw, and not about this call', async () => {
+    const { call, failure } = start({
+      fail() {
+        throw new MailboxFullError({ target: 3, method: 'other', limit: 1, queue: 'mailbox' })
+      },
+    })
+    await call('fail')
+    const error = failure() as RemoteError
+    expect(error).toBeInstanceOf(RemoteError)
+    expect(error.remote).toMatchObject({ name: 'MailboxFullError', code: 'ERR_MAILBOX_FULL' })
+  })
+})
+
+describe('a call is refused', () => {
+  test.each(['missing', 'constructor', 'toString', '__proto__', 'hasOwnProperty'])('for a method %s', async (name) => {
+    const { call, failure } = start({ resize() {}, tail() {} })
+    await call(name)
+    expect(failure()).toBeInstanceOf(NoSuchMethodError)
+    expect(failure()).toMatchObject({ sent: 'no', method: name, known: ['resize', 'tail'] })
+  })
+
+  test('when its deadline has passed before it came, and is not started', async () => {
+    let ran = false
+    const { call, failure, clock } = start({
+      go() {
+        ran = true
+      },
+    })
+    await call('go', [], { deadline: clock.now() })
+    expect(failure()).toBeInstanceOf(CallAbortedError)
+    expect(ran).toBe(false)
+  })
+
+  test('when the mailbox is full', async () => {
+    const { call, replies } = start({ wait: () => new Promise(() => {}) }, { mailboxLimit: 2 })
+    for (let index = 0; index < 3; index++) await call('wait')
+    expect(replies).toHaveLength(1)
+    expect(fromRecord((replies[0] as FailureFrame).error)).toMatchObject({
+      code: 'ERR_MAILBOX_FULL',
+      limit: 2,
+      sent: 'no',
+      retryable: true,
+    })
+  })
+
+  test('when its chain is longer than 32', async () => {
+    const chain = (length: number) => Array.from({ length }, (_, index) => [index + 100, 1, 'm'] as const)
+    const { call, replies } = start({ go: () => 'ran' })
+    await call('go', [], { chain: chain(31) })
+    expect(replies[0]?.kind).toBe('result')
+    await call('go', [], { chain: chain(32) })
+    expect(fromRecord((replies[1] as FailureFrame).error)).toBeInstanceOf(CallCycleError)
+  })
+
+  test('when it could only wait for itself, and prints the cycle', async () => {
+    const { call, replies } = start({ a: () => new Promise(() => {}) }, { concurrency: 1 })
+    const outer = await call('a')
+    await call('a', [], {
+      chain: [
+        [outer, 2, 'a'],
+        [77, 1, 'b'],
+      ],
+    })
+    const error = fromRecord((replies[0] as FailureFrame).error)
+    expect(error).toBeInstanceOf(CallCycleError)
+    expect(error).toMatchObject({ sent: 'no', cycle: ['worker 2.a', 'worker 1.b', 'worker 2.a'] })
+  })
+
+  test('when its arguments arrive in a form that is refused', async () => {
+    const { call, failure } = start({ go: () => 'ran' })
+    await call('go', [], { payload: '{"plain":{"__proto__":1}}' })
+    expect(failure()).toBeInstanceOf(PayloadError)
+    expect(failure()).toMatchObject({ path: 'args', sent: 'no', method: 'go', target: 2 })
+  })
+
+  test('and a refused call leaves its place free', async () => {
+    const { call, values } = start({ go: () => 'ran' }, { mailboxLimit: 1 })
+    await call('go', [], { payload: '{' })
+    await call('missing')
+    await call('go')
+    expect(values()).toEqual(['ERR_PAYLOAD', 'ERR_NO_SUCH_METHOD', 'ran'])
+  })
+})
+
+describe('a value that cannot be sent', () => {
+  test('is answered with the place in the result, and that the method ran', async () => {
+    const { call, failure } = start({ bad: () => ({ rows: [{ run() {} }] }) })
+    await call('bad')
+    expect(failure()).toBeInstanceOf(PayloadError)
+    expect(failure()).toMatchObject({ path: 'result.rows[0].run', sent: 'yes', method: 'bad' })
+  })
+
+  test('is one that is too large, too', async () => {
+    const { call, failure } = start({ big: () => 'x'.repeat(2_000) }, { payloadLimit: 1_000 })
+    await call('big')
+    expect(failure()).toMatchObject({ code: 'ERR_PAYLOAD', path: 'result', sent: 'yes' })
+  })
+})
+
+describe('schemas', () => {
+  test("the input's output is the first argument", async () => {
+    const { call, values } = start({ half: method({ input: slowSchema }, (n: number, by: number) => n / by) })
+    await call('half', ['8', 2])
+    expect(values()).toEqual([4])
+  })
+
+  test('an input that is refused never reaches the method', async () => {
+    let ran = false
+    const { call, failure } = start({
+      half: method({ input: numberSchema }, (_: number) => {
+        ran = true
+      }),
+    })
+    await call('half', ['x'])
+    expect(failure()).toBeInstanceOf(ValidationError)
+    expect(failure()).toMatchObject({ sent: 'no', message: expect.stringContaining('the argument of half') })
+    expect(ran).toBe(false)
+  })
+
+  test("the output's output is the result", async () => {
+    const { call, values } = start({ get: method({ output: numberSchema }, () => '7' as unknown as number) })
+    await call('get')
+    expect(values()).toEqual([7])
+  })
+
+  test('an output that is refused says that the method ran', async () => {
+    const { call, failure } = start({ get: method({ output: numberSchema }, () => 'x' as unknown as number) })
+    await call('get')
+    expect(failure()).toMatchObject({ code: 'ERR_VALIDATION', sent: 'yes' })
+  })
+
+  test('a schema that throws is an error of the method', async () => {
+    const broken = {
+      '~standard': {
+        version: 1 as const,
+        vendor: 'test',
+        validate(): never {
+          throw new TypeError('bug in the schema')
+        },
+      },
+    }
+    const { call, failure } = start({ get: method({ input: broken }, (_: unknown) => {}) })
+    await call('get', [1])
+    expect((failure() as RemoteError).remote).toMatchObject({ name: 'TypeError', message: 'bug in the schema' })
+  })
+})
+
+describe('one at a time', () => {
+  test('a call that waits starts when the one before has ended', async () => {
+    const gates = [gate(), gate()]
+    const log: string[] = []
+    const { call, clock } = start(
+      {
+        async go(index: number) {
+          log.push(`start ${index}`)
+          await gates[index]?.promise
+          log.push(`end ${index}`)
+        },
+      },
+      { concurrency: 1 },
+    )
+    await call('go', [0])
+    await call('go', [1])
+    expect(log).toEqual(['start 0'])
+    gates[0]?.open()
+    await clock.settle()
+    expect(log).toEqual(['start 0', 'end 0', 'start 1'])
+  })
+
+  test('a call whose deadline passes while it waits is never started, and not answered', async () => {
+    const first = gate()
+    const ran: number[] = []
+    const { call, clock, replies } = start(
+      {
+        async go(index: number) {
+          ran.push(index)
+          if (index === 0) await first.promise
+        },
+      },
+      { concurrency: 1 },
+    )
+    await call('go', [0], { deadline: clock.now() + 10_000 })
+    await call('go', [1], { deadline: clock.now() + 50 })
+    await call('go', [2], { deadline: clock.now() + 10_000 })
+    await clock.advance(50)
+    first.open()
+    await clock.settle()
+    expect(ran).toEqual([0, 2])
+    expect(replies).toHaveLength(2)
+  })
+
+  test('a serial method waits for itself alone', async () => {
+    const log: string[] = []
+    const never = new Promise<void>(() => {})
+    const { call } = start({
+      serial: method({ concurrency: 1 }, async (index: number) => {
+        log.push(`serial ${index}`)
+        await never
+      }),
+      free: () => log.push('free'),
+    })
+    await call('serial', [0])
+    await call('serial', [1])
+    await call('free')
+    expect(log).toEqual(['serial 0', 'free'])
+  })
+})
+
+describe('a cancel', () => {
+  test('fires the signal of the method, with the reason', async () => {
+    const { call, actor } = start({
+      wait: () =>
+        new Promise((_, reject) => {
+          currentCall().signal.addEventListener('abort', () => reject(currentCall().signal.reason))
+        }),
+    })
+    let reason: unknown
+    const { actor: other, call: callOther } = start({
+      wait: () => {
+        const { signal } = currentCall()
+        signal.addEventListener('abort', () => {
+          reason = signal.reason
+        })
+        return new Promise(() => {})
+      },
+    })
+    actor.cancel(await call('wait'))
+    other.cancel(await callOther('wait'))
+    expect(reason).toBeInstanceOf(CallAbortedError)
+    expect(reason).toMatchObject({ method: 'wait', target: 2 })
+  })
+
+  test('frees the place at once, even if the method never ends', async () => {
+    const { call, actor, values } = start(
+      { hang: () => new Promise(() => {}), go: () => 'ran' },
+      { concurrency: 1, mailboxLimit: 1 },
+    )
+    actor.cancel(await call('hang'))
+    await call('go')
+    expect(values()).toEqual(['ran'])
+  })
+
+  test('takes a call that waits out of the queue, unstarted', async () => {
+    const first = gate()
+    const ran: number[] = []
+    const { call, actor, clock } = start(
+      {
+        async go(index: number) {
+          ran.push(index)
+          await first.promise
+        },
+      },
+      { concurrency: 1 },
+    )
+    await call('go', [0])
+    actor.cancel(await call('go', [1]))
+    first.open()
+    await clock.settle()
+    expect(ran).toEqual([0])
+    expect(await standing(actor.idle())).toBeUndefined()
+  })
+
+  test('of a call whose result comes later sends no result', async () => {
+    const late = gate<string>()
+    const { call, actor, clock, replies } = start({ slow: () => late.promise })
+    actor.cancel(await call('slow'))
+    late.open('too late')
+    await clock.settle()
+    expect(replies).toEqual([])
+  })
+
+  test('of a call that has ended, or never was, changes nothing', async () => {
+    const { call, actor, values } = start({ go: () => 'ran' })
+    actor.cancel(await call('go'))
+    actor.cancel(99)
+    await call('go')
+    expect(values()).toEqual(['ran', 'ran'])
+  })
+})
+
+describe('a cast', () => {
+  test('runs its method and is not answered', async () => {
+    const seen: unknown[] = []
+    const { cast, replies } = start({ note: (text: string) => seen.push(text) })
+    await cast('note', ['hello'])
+    expect(seen).toEqual(['hello'])
+    expect(replies).toEqual([])
+  })
+
+  test('that throws is logged where it ran', async () => {
+    const { cast, logger, replies } = start({
+      note() {
+        throw new Error('no')
+      },
+    })
+    await cast('note')
+    expect(logger.lines).toEqual(['error: the cast note from worker 1 threw: no'])
+    expect(replies).toEqual([])
+  })
+
+  test('that is refused is logged where it was', async () => {
+    const { cast, logger } = start({})
+    await cast('note')
+    expect(logger.lines).toEqual([
+      'warning: the cast note from worker 1 was dropped: worker 2 has no method "note". It has no methods at all',
+    ])
+  })
+
+  test('whose arguments are refused is logged', async () => {
+    const { call, logger } = start({ note() {} })
+    await call('note', [], { route: undefined, deadline: undefined, payload: '{}' })
+    expect(logger.lines).toEqual([expect.stringMatching(/^error: the cast note from worker 1 failed: args arrived/)])
+  })
+
+  test('may return what cannot be sent', async () => {
+    const { cast, logger } = start({ note: () => () => {} })
+    await cast('note')
+    expect(logger.lines).toEqual([])
+  })
+
+  test('counts in the mailbox', async () => {
+    const { cast, logger } = start({ wait: () => new Promise(() => {}) }, { mailboxLimit: 1 })
+    await cast('wait')
+    await cast('wait')
+    expect(logger.lines).toEqual([expect.stringContaining('the mailbox holds 1 messages, its limit')])
+  })
+})
+
+describe('idle', () => {
+  test('is at once when nothing was accepted', async () => {
+    expect(await standing(start({}).actor.idle())).toBeUndefined()
+  })
+
+  test('is when the last accepted call has ended', async () => {
+    const gates = [gate(), gate()]
+    const { actor, call, clock } = start({ go: (index: number) => gates[index]?.promise })
+    await call('go', [0])
+    await call('go', [1])
+    const idle = actor.idle()
+    gates[0]?.open()
+    await clock.settle()
+    expect(await standing(idle)).toBe('pending')
+    gates[1]?.open()
+    await clock.settle()
+    expect(await standing(idle)).toBeUndefined()
+  })
+})
