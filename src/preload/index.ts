@@ -20,6 +20,7 @@ function becomeWorker(identity: WorkerIdentity): void {
   const link: IpcTransport<UpFrame, DownFrame> = new IpcTransport(process, {
     read: readDownBatch,
     limit: identity.limits.link,
+    onUnsendable: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
     onMalformed: (count) => process.emitWarning(`dropped ${count} malformed frames from the primary`, 'TroupeWarning'),
   })
   const servers = new ServerRegistry(clock, (connections) => link.send({ kind: 'load', connections }))

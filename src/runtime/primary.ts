@@ -1,12 +1,5 @@
 import type { AnyContract } from '../protocol/contract.js'
-import type {
-  DownFrame,
-  LifeUpFrame,
-  MemberFrame,
-  MessagingDownFrame,
-  MessagingUpFrame,
-  UpFrame,
-} from '../protocol/frames.js'
+import type { DownFrame, LifeUpFrame, MemberFrame, MessagingDownFrame, UpFrame } from '../protocol/frames.js'
 import { PRIMARY } from '../protocol/ids.js'
 import type { MethodTable } from '../protocol/method-table.js'
 import type { Clock } from './clock.js'
@@ -109,14 +102,16 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
   const router: Router = new Router({ members, limits, timeouts, clock, logger })
   const events = new Emitter<ClusterEvents>(logger)
 
-  // The primary's own messaging talks to the router as a worker's does, over a link inside the process.
-  const [toRouter, fromPeer] = memoryLink<MessagingUpFrame, MessagingDownFrame>()
+  // The primary's own messaging talks to the router as a worker's does: up at once, so that what the router refuses is
+  // refused to whoever asks; down over a link inside the process, so that no answer arrives inside the question.
+  const [toPeer, fromRouter] = memoryLink<MessagingDownFrame, never>()
   const peer = new Peer({
     self: PRIMARY,
     link: {
-      send: (frame) => toRouter.send(frame),
-      full: () => false,
-      flushed: (to) => (to === undefined ? toRouter.flushed() : router.flushed(to)),
+      send: (frame) => router.receive(PRIMARY.incarnation, frame),
+      full: false,
+      castFlushed: () => router.castFlushed(),
+      publishFlushed: () => router.publishFlushed(),
     },
     methods,
     concurrency: Number.POSITIVE_INFINITY,
@@ -125,9 +120,8 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     clock,
     logger,
   })
-  toRouter.receive({ frame: (frame) => peer.receive(frame), closed: () => peer.close() })
-  fromPeer.receive({ frame: (frame) => router.receive(PRIMARY.incarnation, frame), closed: () => {} })
-  router.attach(PRIMARY, fromPeer)
+  fromRouter.receive({ frame: (frame) => peer.receive(frame), closed: () => peer.close() })
+  router.attach(PRIMARY, toPeer)
 
   let close!: (end: ClusterEnd) => void
   const closed = new Promise<ClusterEnd>((resolve) => {

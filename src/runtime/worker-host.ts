@@ -7,6 +7,7 @@ import {
 } from '../protocol/frames.js'
 import type { Transport } from '../protocol/transport.js'
 import type { Clock } from './clock.js'
+import { within } from './within.js'
 import type { WorkerIdentity } from './worker-identity.js'
 
 /** What an `onDrain` hook is told. */
@@ -84,28 +85,19 @@ export class WorkerHost {
 
   async #drain(frame: DrainFrame): Promise<void> {
     const { clock, drainConnections } = this.#options
-    const within = frame.deadline - clock.now()
+    const left = frame.deadline - clock.now()
     // A hook that throws must not keep the connections from draining; it is the program's error, so it is printed as one.
-    const hooks = [...this.#drainHooks].map(async (hook) => hook({ mode: frame.mode, within }))
+    const hooks = [...this.#drainHooks].map(async (hook) => hook({ mode: frame.mode, within: left }))
     for (const hook of hooks)
       hook.catch((error: unknown) => process.emitWarning(error instanceof Error ? error : String(error)))
-    const [cut] = await Promise.all([drainConnections(frame), this.#atMost(within, Promise.allSettled(hooks))])
+    const [cut] = await Promise.all([drainConnections(frame), within(clock, left, Promise.allSettled(hooks))])
     this.link.send({ kind: 'drained', cut })
   }
 
   async #release(frame: ReleaseFrame): Promise<void> {
-    await this.#atMost(frame.deadline - this.#options.clock.now(), this.#idle())
+    const { clock } = this.#options
+    await within(clock, frame.deadline - clock.now(), this.#idle())
     this.#options.released()
     this.link.send({ kind: 'released' })
-  }
-
-  #atMost(ms: number, promise: Promise<unknown>): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#options.clock.after(ms, resolve)
-      void promise.finally(() => {
-        timer.cancel()
-        resolve()
-      })
-    })
   }
 }

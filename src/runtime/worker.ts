@@ -93,7 +93,14 @@ export async function buildWorker<C extends AnyContract>(
   const events = new Emitter<WorkerClusterEvents>(logger)
   const peer = new Peer({
     self: { id, incarnation },
-    link: { send: (frame) => link.send(frame), full: () => link.full, flushed: () => link.flushed() },
+    link: {
+      send: (frame) => link.send(frame),
+      get full() {
+        return link.full
+      },
+      castFlushed: () => link.flushed(),
+      publishFlushed: () => link.flushed(),
+    },
     methods: registry,
     concurrency,
     limits,

@@ -31,6 +31,7 @@ function overChannel(channel: FakeChannel, other: FakeChannel): IpcTransport<Num
     read: (batch) => ({ frames: batch.frames as Numbered[], malformed: 0 }),
     limit: 1_000,
     onMalformed: () => {},
+    onUnsendable: () => {},
   })
   const close = transport.close.bind(transport)
   transport.close = () => {

@@ -73,7 +73,8 @@ export class Actor {
         new NoSuchMethodError({ ...this.#name(frame), known: [...methods.keys()].slice(0, KNOWN_METHODS) }),
       )
     const deadline = frame.deadline ?? Number.POSITIVE_INFINITY
-    if (clock.now() >= deadline) return this.#refuse(frame, new CallAbortedError(this.#name(frame)))
+    // Expired work is not started, and its caller needs no telling: its own deadline has the same time.
+    if (clock.now() >= deadline) return
     const chain: readonly ChainLink[] = [...(frame.chain ?? []), [frame.route ?? 0, self.id, frame.method]]
     if (chain.length > MAX_CHAIN)
       return this.#refuse(frame, this.#cycle(frame, chain, `the chain of calls is longer than ${MAX_CHAIN}`))
@@ -105,12 +106,16 @@ export class Actor {
     )
   }
 
-  /** Nobody waits for this call any more. Its place is free at once, even if the method never settles. */
+  /**
+   * Nobody waits for this call any more. One that has not started leaves; one that runs has its signal fired and keeps its
+   * place until it settles, because a serial method that still runs must not run twice, and what runs must stay bounded.
+   */
   cancel(route: number): void {
     const accepted = this.#calls.get(route)
     if (!accepted) return
+    this.#calls.delete(route)
     accepted.context.abort(new CallAbortedError(this.#name(accepted.frame)))
-    this.#release(accepted)
+    if (this.#mailbox.withdraw(accepted.letter)) this.#checkIdle()
   }
 
   /** Resolves when nothing that was accepted is left. */
@@ -155,13 +160,12 @@ export class Actor {
     accepted.context.settle()
     const wanted = route !== undefined && this.#calls.get(route) === accepted && !accepted.context.aborted
     if (wanted && answer) this.#options.reply(answer)
-    this.#release(accepted)
-  }
-
-  #release(accepted: Accepted): void {
-    const { route } = accepted.frame
     if (route !== undefined && this.#calls.get(route) === accepted) this.#calls.delete(route)
     this.#mailbox.release(accepted.letter)
+    this.#checkIdle()
+  }
+
+  #checkIdle(): void {
     if (this.#mailbox.size > 0) return
     const waiting = this.#onIdle
     this.#onIdle = []

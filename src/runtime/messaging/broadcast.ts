@@ -3,6 +3,7 @@ import { CallTimeoutError, type TroupeError } from '../../protocol/errors.js'
 import type { AckFrame, PublishFrame, ReceiptFrame, SubscribeFrame } from '../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
 import type { Clock, Timer } from '../clock.js'
+import type { DropLog } from '../drop-log.js'
 import type { Endpoint } from './endpoint.js'
 
 /** One publish with `ack` whose receipt is not complete. */
@@ -26,11 +27,13 @@ export class Broadcast {
   readonly #receipts = new Map<number, OpenReceipt>()
   readonly #clock: Clock
   readonly #ackTimeout: number
+  readonly #drops: DropLog
   #lastReceipt = 0
   /** Acknowledgements that no open receipt was waiting for. */
   unexpected = 0
 
-  constructor(clock: Clock, ackTimeout: number) {
+  constructor(clock: Clock, ackTimeout: number, drops: DropLog) {
+    this.#drops = drops
     this.#clock = clock
     this.#ackTimeout = ackTimeout
   }
@@ -57,7 +60,14 @@ export class Broadcast {
       (subscriber) => frame.self || subscriber !== publisher,
     )
     if (frame.ref === undefined) {
-      for (const subscriber of subscribers) subscriber.sendData({ kind: 'message', channel, payload })
+      for (const subscriber of subscribers) {
+        const refused = subscriber.sendData({ kind: 'message', channel, payload })
+        if (refused)
+          this.#drops.add(
+            `message ${subscriber.ref.id}`,
+            `a message on ${JSON.stringify(channel)} was dropped: ${refused.message}`,
+          )
+      }
       return
     }
     const receipt = this.#open(publisher, frame, frame.ref, subscribers)

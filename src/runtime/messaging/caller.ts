@@ -49,7 +49,7 @@ export class Caller {
 
   async call(request: CallRequest): Promise<unknown> {
     const name = nameOf(request.to, request.method)
-    this.#check(request.to, name)
+    this.#check(name)
     const { signal } = request
     if (signal?.aborted || activeContext()?.aborted) throw new CallAbortedError(name, { cause: signal?.reason })
     const answer = await this.#send(request, name)
@@ -62,9 +62,10 @@ export class Caller {
   async cast({ to, method, payload }: Pick<CallRequest, 'to' | 'method' | 'payload'>): Promise<void> {
     const { link, clock, timeouts } = this.#options
     const name = nameOf(to, method)
-    this.#check(to, name)
-    link.send({ kind: 'call', to, method, payload, chain: activeContext()?.chain })
-    await handOver(link, clock, timeouts.call, name, to)
+    this.#check(name)
+    // No chain: nobody waits for a cast, so it cannot be part of a cycle.
+    link.send({ kind: 'call', to, method, payload })
+    await handOver(link.castFlushed(), clock, timeouts.call, name)
   }
 
   /** An answer from the router. False when nobody waits for it. */
@@ -82,10 +83,10 @@ export class Caller {
     this.#pending.settleAll('closed')
   }
 
-  #check(to: WireTarget, name: CallName): void {
+  #check(name: CallName): void {
     const { link, limits } = this.#options
     if (this.#closed) throw new ClusterClosedError(name)
-    if (link.full(to)) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
+    if (link.full) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
   }
 
   #send({ to, method, payload, timeout, signal }: CallRequest, name: CallName): Promise<Answer> {

@@ -28,6 +28,9 @@ export class Endpoint {
   /** Calls that it made and has no answer to, by its own number. */
   readonly waiting = new Map<number, Route>()
 
+  /** It takes no new calls, because it is about to be removed. */
+  leaving = false
+
   constructor(ref: ProcessRef, link: DownLink, linkLimit: number) {
     this.ref = ref
     this.#link = link

@@ -45,9 +45,9 @@ export class Mailbox {
     return 'queued'
   }
 
-  /** The letter has ended, or nobody waits for it: its place goes to whoever waited longest and may now start. */
+  /** The letter has ended: its place goes to whoever waited longest and may now start. */
   release(letter: Letter): void {
-    if (!this.#running.delete(letter) && !this.#waiting.delete(letter)) return
+    if (!this.#running.delete(letter)) return
     for (const next of this.#waiting) {
       if (this.#running.size >= this.#options.concurrency) return
       if (!this.#mayStart(next)) continue
@@ -56,22 +56,34 @@ export class Mailbox {
     }
   }
 
+  /** Nobody waits for it any more. False when it runs already, and so keeps its place. */
+  withdraw(letter: Letter): boolean {
+    return this.#waiting.delete(letter)
+  }
+
   #start(letter: Letter): void {
     this.#running.add(letter)
     letter.start()
   }
 
   #mayStart(letter: Letter): boolean {
-    if (this.#running.size >= this.#options.concurrency) return false
-    const limit = this.#options.concurrencyOf(letter.method)
-    return limit === Number.POSITIVE_INFINITY || this.#runningOf(letter.method).length < limit
+    return !this.#workerIsFull() && !this.#methodIsFull(letter.method)
   }
 
-  /** Every place that could become free is held by a call that waits for this one. */
+  #workerIsFull(): boolean {
+    return this.#running.size >= this.#options.concurrency
+  }
+
+  #methodIsFull(method: string): boolean {
+    const limit = this.#options.concurrencyOf(method)
+    return limit !== Number.POSITIVE_INFINITY && this.#runningOf(method).length >= limit
+  }
+
+  /** Every place that it could get, in the worker or of its method, is held by a call that waits for it. */
   #waitsForItself(letter: Letter): boolean {
-    const blockers =
-      this.#running.size >= this.#options.concurrency ? [...this.#running] : this.#runningOf(letter.method)
-    return blockers.every(({ route }) => route !== undefined && letter.ancestors.includes(route))
+    const waits = ({ route }: Letter): boolean => route !== undefined && letter.ancestors.includes(route)
+    if (this.#workerIsFull() && [...this.#running].every(waits)) return true
+    return this.#methodIsFull(letter.method) && this.#runningOf(letter.method).every(waits)
   }
 
   #runningOf(method: string): Letter[] {

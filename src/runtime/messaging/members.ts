@@ -42,10 +42,14 @@ export class Members {
     else if (record.current) this.workers.set(record.id, member)
   }
 
-  /** What is known of a method, when the target says enough. Workers of one cluster run one program: any will do. */
+  /**
+   * What is known of a method. Workers of one cluster run one program, so that a worker that has not told its methods yet
+   * (it is starting) is judged by the others.
+   */
   traits(to: WorkerId | 'any', method: string): MethodTraits | undefined {
-    for (const worker of to === 'any' ? this.workers.values() : [this.workers.get(to)]) {
-      const traits = worker && traitsOf(worker.methods, method)
+    const own = to === 'any' ? undefined : this.workers.get(to)
+    for (const worker of own ? [own, ...this.workers.values()] : this.workers.values()) {
+      const traits = traitsOf(worker.methods, method)
       if (traits) return traits
     }
     return undefined

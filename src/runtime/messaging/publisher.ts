@@ -26,12 +26,15 @@ export class Publisher {
     const { link, clock, timeouts } = this.#options
     const name = this.#check(channel)
     link.send({ kind: 'publish', channel, payload, self })
-    await handOver(link, clock, timeouts.call, name)
+    await handOver(link.publishFlushed(), clock, timeouts.call, name)
   }
 
   async publishAndConfirm(channel: string, payload: Payload, self: boolean, timeout: number): Promise<ReceiptFrame> {
-    const { link, clock } = this.#options
-    this.#check(channel)
+    const { link, clock, limits } = this.#options
+    const name = this.#check(channel)
+    // Each waits for handlers elsewhere, which may be slow: as many as a link may hold.
+    if (this.#pending.size >= limits.link)
+      throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
     const deadline = clock.now() + timeout
     const answer = await new Promise<Answer>((settle) => {
       const method = acknowledgementOf(channel)
@@ -61,7 +64,7 @@ export class Publisher {
     const { link, limits } = this.#options
     const name = { target: 'primary', method: `publish to ${channel}` } as const
     if (this.#closed) throw new ClusterClosedError(name)
-    if (link.full()) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
+    if (link.full) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
     return name
   }
 }

@@ -1,24 +1,24 @@
-import type { Target } from '../../protocol/address.js'
 import { toRecord } from '../../protocol/error-record.js'
 import {
-  type CallDetails,
   ClusterClosedError,
-  MailboxFullError,
-  NoSuchWorkerError,
   type TroupeError,
   type WorkerGoneDetails,
   WorkerGoneError,
   WorkerUnavailableError,
 } from '../../protocol/errors.js'
 import type { CallFrame, FailureFrame, MessagingUpFrame, ResultFrame, WireTarget } from '../../protocol/frames.js'
-import { type Incarnation, PRIMARY, type ProcessRef } from '../../protocol/ids.js'
+import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
 import type { Clock } from '../clock.js'
+import { DropLog } from '../drop-log.js'
 import type { Limits, Timeouts } from '../limits.js'
 import type { Logger } from '../logger.js'
+import { within } from '../within.js'
 import { acknowledgementOf, Broadcast } from './broadcast.js'
+import { Directory, nameOf, type Refusal } from './directory.js'
 import { type DownLink, Endpoint, type Route } from './endpoint.js'
 import type { Members } from './members.js'
-import { type Resolution, resolve } from './resolve.js'
+import type { Resolution } from './resolve.js'
+import { mayTryAnother } from './retry-policy.js'
 import { WaitingRoom } from './waiting-room.js'
 
 export interface RouterOptions {
@@ -29,14 +29,26 @@ export interface RouterOptions {
   readonly logger: Logger
 }
 
-type Refusal = Extract<Resolution, { kind: 'full' | 'nobody' }>
-
 /** What waits for a worker that is starting: a call, or a cast, which has no route. */
 type Held = Route | HeldCast
 interface HeldCast {
   readonly id?: undefined
   readonly caller: Endpoint
   readonly frame: CallFrame
+}
+
+/** A publish waits for its subscribers' links, but no longer than this for one that does not read, ms. */
+const SLOW_SUBSCRIBER = 100
+
+export interface RouterStats {
+  /** Calls and casts that wait for a worker that is starting. */
+  readonly waiting: number
+  /** Publishes with `ack` whose receipt is not complete. */
+  readonly receipts: number
+  /** Answers, cancels and acknowledgements that fitted nothing: late, doubled, or from another process than the one asked. */
+  readonly unexpected: number
+  /** Casts and channel messages that could not be delivered. */
+  readonly dropped: number
 }
 
 /** How a process ended, as the supervisor knows it. */
@@ -49,11 +61,15 @@ export type Ending = Pick<WorkerGoneDetails, 'pid' | 'exitCode' | 'signal'>
  */
 export class Router {
   readonly #options: RouterOptions
-  readonly #endpoints = new Map<Incarnation, Endpoint>()
+  readonly #directory: Directory
+  /** By incarnation, the primary's own as 0. */
+  readonly #endpoints: Map<Incarnation, Endpoint>
   readonly #room: WaitingRoom<Held>
   readonly #broadcast: Broadcast
+  readonly #drops: DropLog
+  /** Where the last cast went, whose link then tells how fast casts may follow. */
+  #lastCastTo: Endpoint | undefined
   #lastRoute = 0
-  #turn = 0
   #closed = false
   #onIdle: (() => void)[] = []
   /** Answers and cancels that fitted no call: late, doubled, or from another process than the one asked. */
@@ -61,8 +77,11 @@ export class Router {
 
   constructor(options: RouterOptions) {
     this.#options = options
+    this.#directory = new Directory(options.members, options.limits)
+    this.#endpoints = this.#directory.endpoints
     this.#room = new WaitingRoom(options.limits.waiting)
-    this.#broadcast = new Broadcast(options.clock, options.timeouts.ack)
+    this.#drops = new DropLog(options.logger, options.clock)
+    this.#broadcast = new Broadcast(options.clock, options.timeouts.ack, this.#drops)
   }
 
   // ------------------------------------------------------------------------------ processes come and go
@@ -98,7 +117,7 @@ export class Router {
   /** The members have changed: calls that waited for a worker may now go there, or have nobody to wait for. */
   membersChanged(): void {
     for (const name of this.#room.names()) {
-      if (this.#resolve(name).kind === 'wait') continue
+      if (this.#directory.resolve(name).kind === 'wait') continue
       for (const held of this.#room.empty(name)) {
         if (held.id === undefined) this.#cast(held.caller, held.frame)
         else {
@@ -116,15 +135,20 @@ export class Router {
 
   // ----------------------------------------------------------------------------------------- the end
 
-  /** No new calls from now on. */
-  close(): void {
+  /**
+   * No new calls from now on: to that process, or, without one, to any. What a running method still calls is part of what
+   * was accepted, and goes on.
+   */
+  close(incarnation?: Incarnation): void {
+    if (incarnation !== undefined) {
+      const endpoint = this.#endpoints.get(incarnation)
+      if (endpoint) endpoint.leaving = true
+      return
+    }
     this.#closed = true
     for (const name of this.#room.names()) {
-      for (const held of this.#room.empty(name)) {
-        const error = new ClusterClosedError(nameOf(held.frame))
-        if (held.id === undefined) this.#dropCast(error)
-        else this.#fail(held, error)
-      }
+      const held = this.#room.empty(name)
+      for (const waiting of held) this.#end(waiting, new ClusterClosedError(nameOf(waiting.frame)))
     }
   }
 
@@ -173,16 +197,32 @@ export class Router {
 
   /** Why a cast to there would certainly be lost, if it would: for the primary's own casts. */
   refusal(to: WireTarget, method: string): TroupeError | undefined {
-    const details = { target: targetOf(to), method, sent: 'no' as const }
-    if (this.#closed) return new ClusterClosedError(details)
-    const resolution = this.#resolve(to)
-    return resolution.kind === 'full' || resolution.kind === 'nobody' ? this.#refusalOf(resolution, details) : undefined
+    const name = nameOf({ to, method })
+    if (this.#closed) return new ClusterClosedError(name)
+    const resolution = this.#directory.resolve(to)
+    return isRefusal(resolution) ? this.#directory.refusalOf(resolution, name) : undefined
   }
 
-  /** Resolves when the link to that worker has taken what it was given. */
-  async flushed(to: WireTarget): Promise<void> {
-    const resolution = this.#resolve(to)
-    if (resolution.kind === 'deliver') await this.#endpoints.get(resolution.incarnation)?.flushed()
+  /** Resolves when the link that the last cast was given to has taken it. */
+  async castFlushed(): Promise<void> {
+    await this.#lastCastTo?.flushed()
+  }
+
+  /** Resolves when every link has taken what it was given, those that do not read excepted after a while. */
+  async publishFlushed(): Promise<void> {
+    const { clock } = this.#options
+    const links = [...this.#endpoints.values()].map((endpoint) => endpoint.flushed())
+    await within(clock, SLOW_SUBSCRIBER, Promise.all(links))
+  }
+
+  /** What waits, and what was dropped, as numbers. */
+  stats(): RouterStats {
+    return {
+      waiting: this.#room.size,
+      receipts: this.#broadcast.openReceipts,
+      unexpected: this.dropped + this.#broadcast.unexpected,
+      dropped: this.#drops.total,
+    }
   }
 
   #call(caller: Endpoint, frame: CallFrame): void {
@@ -195,19 +235,20 @@ export class Router {
       refusedBy: new Set(),
     }
     caller.waiting.set(frame.id, route)
-    if (this.#closed) this.#fail(route, new ClusterClosedError(nameOf(frame)))
-    else this.#route(route)
+    if (this.#closed && !this.#isNested(frame)) return this.#fail(route, new ClusterClosedError(nameOf(frame)))
+    if (frame.to === 'any') this.#directory.nextTurn()
+    this.#route(route)
   }
 
   #route(route: Route): void {
     const { frame, caller } = route
-    const resolution = this.#resolve(frame.to, route.refusedBy)
+    const resolution = this.#directory.resolve(frame.to, route.refusedBy)
     if (resolution.kind === 'deliver') return this.#deliver(route, resolution.incarnation)
     if (resolution.kind === 'wait') {
       if (this.#room.enter(resolution.room, route)) return caller.send({ kind: 'held', id: frame.id, held: true })
-      return this.#fail(route, this.#noRoom(frame))
+      return this.#fail(route, this.#directory.noRoom(frame))
     }
-    this.#fail(route, this.#refusalOf(resolution, nameOf(frame)))
+    this.#fail(route, this.#directory.refusalOf(resolution, nameOf(frame)))
   }
 
   #deliver(route: Route, incarnation: Incarnation): void {
@@ -234,24 +275,26 @@ export class Router {
 
   #cast(caller: Endpoint, frame: CallFrame): void {
     if (this.#closed) return this.#dropCast(new ClusterClosedError(nameOf(frame)))
-    const resolution = this.#resolve(frame.to)
+    if (frame.to === 'any') this.#directory.nextTurn()
+    const { method, payload } = frame
+    const resolution = this.#directory.resolve(frame.to)
     if (resolution.kind === 'deliver') {
-      const target = this.#endpoints.get(resolution.incarnation)
-      target?.send({
-        kind: 'invoke',
-        from: caller.ref,
-        method: frame.method,
-        payload: frame.payload,
-        chain: frame.chain,
-      })
+      this.#lastCastTo = this.#endpoints.get(resolution.incarnation)
+      this.#lastCastTo?.send({ kind: 'invoke', from: caller.ref, method, payload })
     } else if (resolution.kind === 'wait') {
-      if (!this.#room.enter(resolution.room, { caller, frame })) this.#dropCast(this.#noRoom(frame))
-    } else this.#dropCast(this.#refusalOf(resolution, nameOf(frame)))
+      if (!this.#room.enter(resolution.room, { caller, frame })) this.#dropCast(this.#directory.noRoom(frame))
+    } else this.#dropCast(this.#directory.refusalOf(resolution, nameOf(frame)))
   }
 
   /** Nobody waits for a cast, so the log is told. */
   #dropCast(error: TroupeError): void {
-    this.#options.logger.warn(`a cast was dropped: ${error.message}`)
+    this.#drops.add(`cast ${error.code}`, `a cast was dropped: ${error.message}`)
+  }
+
+  /** Made by a method that is still running? Then whoever waits for that method waits for this. */
+  #isNested({ chain = [] }: CallFrame): boolean {
+    const endpoints = [...this.#endpoints.values()]
+    return chain.some(([route]) => endpoints.some(({ serving }) => serving.has(route)))
   }
 
   #answer(target: Endpoint, frame: ResultFrame | FailureFrame): void {
@@ -261,12 +304,7 @@ export class Router {
       return
     }
     target.serving.delete(route.id)
-    if (
-      frame.kind === 'failure' &&
-      frame.error.code === 'ERR_MAILBOX_FULL' &&
-      route.frame.to === 'any' &&
-      !this.#closed
-    ) {
+    if (frame.kind === 'failure' && mayTryAnother(route.frame, frame.error.code) && !this.#closed) {
       route.target = undefined
       route.refusedBy.add(target)
       this.#route(route)
@@ -295,36 +333,15 @@ export class Router {
     route.target.send({ kind: 'cancel', id: route.id })
   }
 
+  #end(held: Held, error: TroupeError): void {
+    if (held.id === undefined) this.#dropCast(error)
+    else this.#fail(held, error)
+  }
+
   #fail(route: Route, error: TroupeError): void {
     route.caller.waiting.delete(route.frame.id)
     route.target?.serving.delete(route.id)
     route.caller.send({ kind: 'failure', id: route.frame.id, error: toRecord(error) })
-  }
-
-  #resolve(to: WireTarget, refusedBy?: ReadonlySet<Endpoint>): Resolution {
-    const { members, limits } = this.#options
-    return resolve(to, {
-      workers: members.workers,
-      turn: this.#turn++,
-      hasRoom: (incarnation) => {
-        const endpoint = this.#endpoints.get(incarnation)
-        return !endpoint || (endpoint.serving.size < limits.mailbox && !endpoint.full && !refusedBy?.has(endpoint))
-      },
-    })
-  }
-
-  #refusalOf(resolution: Refusal, details: CallDetails): TroupeError {
-    const { limits } = this.#options
-    if (resolution.kind === 'nobody')
-      return new NoSuchWorkerError({ ...details, reason: resolution.reason, sent: 'no' })
-    const worker = typeof details.target === 'number' ? this.#options.members.workers.get(details.target) : undefined
-    const queue = worker && this.#endpoints.get(worker.incarnation)?.full ? 'link' : 'mailbox'
-    return new MailboxFullError({ ...details, limit: limits[queue], queue, sent: 'no' })
-  }
-
-  #noRoom(frame: CallFrame): WorkerUnavailableError {
-    const reason = `the worker is starting, and ${this.#options.limits.waiting} calls wait for it already (\`limits.waiting\`)`
-    return new WorkerUnavailableError({ ...nameOf(frame), reason, sent: 'no' })
   }
 
   #checkIdle(): void {
@@ -334,10 +351,6 @@ export class Router {
   }
 }
 
-function nameOf({ to, method }: CallFrame): { target: Target; method: string; sent: 'no' } {
-  return { target: targetOf(to), method, sent: 'no' }
-}
-
-function targetOf(to: WireTarget): Target {
-  return to === PRIMARY.id ? 'primary' : to
+function isRefusal(resolution: Resolution): resolution is Refusal {
+  return resolution.kind === 'full' || resolution.kind === 'nobody'
 }

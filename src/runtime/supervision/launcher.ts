@@ -83,6 +83,7 @@ class ClusterChild implements Child {
     this.link = new IpcTransport(worker.process, {
       read: readUpBatch,
       limit: limits.link,
+      onUnsendable: (error) => logger.error(`a frame for process ${worker.process.pid} could not be sent`, error),
       onMalformed: (count) => logger.warn(`dropped ${count} malformed frames from process ${worker.process.pid}`),
     })
     const forward = processes.stdio === undefined && !processes.silent

@@ -1,11 +1,12 @@
 import type { Clock } from '../clock.js'
 import type { Timeouts } from '../limits.js'
+import { within } from '../within.js'
 import type { Incarnation } from './incarnation.js'
 
 /** The messaging's part in an orderly end, which the root lends to the supervisor. */
 export interface CallDrain {
-  /** From now on nothing new is taken. */
-  close(): void
+  /** From now on nothing new is taken: by that incarnation, or, without one, by any. */
+  close(incarnation?: number): void
   /** Resolves when no call is on its way to that incarnation, or, without one, to any. */
   idle(incarnation?: number): Promise<void>
 }
@@ -41,7 +42,7 @@ export async function retire(group: readonly Incarnation[], options: RetireOptio
   const callsBy = clock.now() + timeouts.drain
   if (closing) {
     calls.close()
-    await within(clock, callsBy, calls.idle())
+    await within(clock, callsBy - clock.now(), calls.idle())
   }
   await Promise.all(group.map((incarnation) => drainCalls(incarnation, callsBy, options)))
 
@@ -59,24 +60,37 @@ async function drainConnections(
   incarnation.child?.link.send({ kind: 'drain', mode, deadline })
   const answer = await within(
     clock,
-    deadline + ANSWER_GRACE,
+    deadline - clock.now() + ANSWER_GRACE,
     Promise.race([incarnation.drained.promise, gone(incarnation)]),
   )
   return answer?.cut ?? 0
 }
 
-async function drainCalls(incarnation: Incarnation, deadline: number, { clock, calls }: RetireOptions): Promise<void> {
+async function drainCalls(
+  incarnation: Incarnation,
+  deadline: number,
+  { clock, calls, closing }: RetireOptions,
+): Promise<void> {
   if (!incarnation.greeted || !incarnation.alive) return
-  await within(clock, deadline, Promise.race([calls.idle(incarnation.ref.incarnation), gone(incarnation)]))
+  if (!closing) calls.close(incarnation.ref.incarnation)
+  await within(
+    clock,
+    deadline - clock.now(),
+    Promise.race([calls.idle(incarnation.ref.incarnation), gone(incarnation)]),
+  )
   incarnation.child?.link.send({ kind: 'release', deadline })
-  await within(clock, deadline + ANSWER_GRACE, Promise.race([incarnation.released.promise, gone(incarnation)]))
+  await within(
+    clock,
+    deadline - clock.now() + ANSWER_GRACE,
+    Promise.race([incarnation.released.promise, gone(incarnation)]),
+  )
 }
 
 /** True when it took a SIGKILL. */
 async function end(incarnation: Incarnation, clock: Clock, grace: number): Promise<boolean> {
   if (!incarnation.alive) return false
   incarnation.child?.kill('SIGTERM')
-  const exit = await within(clock, clock.now() + grace, incarnation.exited.promise)
+  const exit = await within(clock, grace, incarnation.exited.promise)
   if (exit) return false
   incarnation.child?.kill('SIGKILL')
   await incarnation.exited.promise
@@ -94,17 +108,6 @@ export async function kill(group: readonly Incarnation[]): Promise<void> {
 
 /** How long after a deadline the worker's word about it may take to arrive. */
 const ANSWER_GRACE = 250
-
-/** What the promise gives, or `undefined` at the deadline. */
-function within<T>(clock: Clock, deadline: number, promise: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const timer = clock.after(deadline - clock.now(), () => resolve(undefined))
-    void promise.then((value) => {
-      timer.cancel()
-      resolve(value)
-    })
-  })
-}
 
 async function gone(incarnation: Incarnation): Promise<undefined> {
   await incarnation.exited.promise

@@ -21,7 +21,12 @@ export interface IpcOptions<In> {
   readonly limit: number
   /** Called with how many frames of a batch were malformed, when any were. */
   readonly onMalformed: (count: number) => void
+  /** Called when a frame could not be turned into JSON. It is lost; its call ends at its deadline. */
+  readonly onUnsendable: (error: unknown) => void
 }
+
+/** Frames in one `process.send`: enough for the price of a write to vanish, few enough for one JSON text to hold them. */
+const BATCH_FRAMES = 64
 
 export class IpcTransport<Out, In> implements Transport<Out, In> {
   readonly #channel: IpcChannel
@@ -84,32 +89,45 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   }
 
   #write(): void {
-    const frames = this.#waiting
-    if (frames.length === 0 || this.#congested || !this.#open) return
-    this.#waiting = []
-    const send = ++this.#sends
-    // The callback is what keeps a closed channel from throwing in the primary (nodejs/node#32106): its error is the
-    // end of the link, which `disconnect` or `exit` reports better.
-    const taken = this.#send(writeBatch(frames), () => {
-      if (send === this.#sends) this.#written()
-    })
-    if (taken) this.#settleFlushes()
-    else this.#congested = this.#open
+    while (this.#waiting.length > 0 && !this.#congested && this.#open) {
+      const batch = this.#waiting.slice(0, BATCH_FRAMES)
+      this.#waiting = this.#waiting.slice(batch.length)
+      if (!this.#sendBatch(batch)) this.#congested = true
+    }
+    if (!this.#congested) this.#settleFlushes()
   }
 
-  #send(batch: Batch<Out>, callback: () => void): boolean {
+  /** False when the channel takes no more for now. */
+  #sendBatch(frames: readonly Out[]): boolean {
+    const send = ++this.#sends
     try {
-      return this.#channel.send?.(batch, undefined, undefined, callback) ?? true
-    } catch {
-      return true // The channel closed under us; nothing was sent and nothing will be.
+      // The callback is what keeps a closed channel from throwing in the primary (nodejs/node#32106): its error is the
+      // end of the link, which `disconnect` or `exit` reports better.
+      const taken = this.#channel.send?.(writeBatch(frames), undefined, undefined, () => {
+        if (send === this.#sends) this.#written()
+      })
+      return taken ?? true
+    } catch (error) {
+      if (!this.#open || (error as NodeJS.ErrnoException).code === 'ERR_IPC_CHANNEL_CLOSED') return true
+      return this.#sendApart(frames, error)
     }
+  }
+
+  /** One frame that cannot be written must not take its neighbours with it. */
+  #sendApart(frames: readonly Out[], error: unknown): boolean {
+    if (frames.length === 1) {
+      this.#options.onUnsendable(error)
+      return true
+    }
+    const middle = frames.length >> 1
+    const first = this.#sendBatch(frames.slice(0, middle))
+    return this.#sendBatch(frames.slice(middle)) && first
   }
 
   #written(): void {
     if (!this.#congested) return
     this.#congested = false
-    if (this.#waiting.length > 0) this.#write()
-    else this.#settleFlushes()
+    this.#write()
   }
 
   #take(message: unknown): void {

@@ -84,9 +84,30 @@ test('who waits can be taken out, and is never started', () => {
   const { mailbox, started, letter } = open({ concurrency: 1 })
   const [first, waiting, last] = [letter('a'), letter('b'), letter('c')]
   for (const one of [first, waiting, last]) mailbox.admit(one)
-  mailbox.release(waiting)
+  expect(mailbox.withdraw(waiting)).toBe(true)
   mailbox.release(first)
   expect(started).toEqual(['a', 'c'])
+})
+
+test('who runs keeps its place when nobody waits for it any more', () => {
+  const { mailbox, started, letter } = open({ concurrency: 1 })
+  const [running, next] = [letter('a'), letter('b')]
+  for (const one of [running, next]) mailbox.admit(one)
+  expect(mailbox.withdraw(running)).toBe(false)
+  expect(started).toEqual(['a'])
+})
+
+test('a letter that only its own ancestors of the same method hold back is a cycle, whatever else runs', () => {
+  const { mailbox } = open({ concurrency: 2, methods: { serial: 1 } })
+  const make = (method: string, route: number, ancestors: number[] = []): Letter => ({
+    method,
+    route,
+    ancestors,
+    start() {},
+  })
+  mailbox.admit(make('serial', 1))
+  mailbox.admit(make('free', 2))
+  expect(mailbox.admit(make('serial', 3, [1]))).toBe('cycle')
 })
 
 test('releasing twice frees one place', () => {
@@ -181,8 +202,8 @@ test('never more run than may, none is lost, whatever comes and goes', () => {
         } else {
           const [letter] = accepted.splice(step.release % Math.max(1, accepted.length), 1)
           if (letter) {
-            running.delete(letter)
-            mailbox.release(letter)
+            if (running.delete(letter)) mailbox.release(letter)
+            else mailbox.withdraw(letter)
           }
         }
         assert.isAtMost(running.size, concurrency)

@@ -15,7 +15,12 @@ const cancel = (id: number): CancelFrame => ({ kind: 'cancel', id })
 function open() {
   const [channel, other] = channelPair()
   const malformed: number[] = []
-  const options = { read: readUpBatch, limit: LIMIT, onMalformed: (count: number) => malformed.push(count) }
+  const options = {
+    read: readUpBatch,
+    limit: LIMIT,
+    onMalformed: (count: number) => malformed.push(count),
+    onUnsendable: () => {},
+  }
   const transport = new IpcTransport<UpFrame, UpFrame>(channel, options)
   const heard: (number | 'closed')[] = []
   const receiver = {
@@ -71,7 +76,7 @@ describe('writing', () => {
   test('a process without a channel sends nowhere, and nothing throws', async () => {
     const transport = new IpcTransport<UpFrame, UpFrame>(
       { on: () => {} },
-      { read: readUpBatch, limit: 1, onMalformed: () => {} },
+      { read: readUpBatch, limit: 1, onMalformed: () => {}, onUnsendable: () => {} },
     )
     transport.send(cancel(1))
     await allMicrotasks()
@@ -118,6 +123,7 @@ describe('congestion', () => {
       read: readUpBatch,
       limit: LIMIT,
       onMalformed: () => {},
+      onUnsendable: () => {},
     })
     const heard: number[] = []
     receiving.receive({ frame: (frame) => heard.push((frame as CancelFrame).id), closed: () => {} })
@@ -206,6 +212,7 @@ describe('a real child process', () => {
       read: readUpBatch,
       limit: 100_000,
       onMalformed: () => {},
+      onUnsendable: () => {},
     })
     return { child, transport }
   }
