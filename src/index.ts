@@ -20,7 +20,7 @@ export {
   WorkerGoneError,
   WorkerUnavailableError,
 } from './protocol/errors.js'
-export type { WorkerState } from './protocol/frames.js'
+export type { ListenAddress, WorkerState } from './protocol/frames.js'
 export type { ProcessRef } from './protocol/ids.js'
 export type { StandardSchema } from './protocol/schema.js'
 export { createCluster } from './runtime/create-cluster.js'
@@ -43,7 +43,7 @@ export type {
   WorkerEvent,
 } from './runtime/supervision/events.js'
 export { isPrimary } from './runtime/supervision/launcher.js'
-export type { ListenAddress, ReadyMode } from './runtime/supervision/readiness.js'
+export type { ReadyMode } from './runtime/supervision/readiness.js'
 export type { RetireReport } from './runtime/supervision/retire.js'
 export type { JoinOptions, WorkerCluster, WorkerClusterEvents } from './runtime/worker.js'
 export type { DrainRequest } from './runtime/worker-host.js'

@@ -23,7 +23,10 @@ function becomeWorker(identity: WorkerIdentity): void {
     onUnsendable: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
     onMalformed: (count) => process.emitWarning(`dropped ${count} malformed frames from the primary`, 'TroupeWarning'),
   })
-  const servers = new ServerRegistry(clock, (connections) => link.send({ kind: 'load', connections }))
+  const servers = new ServerRegistry(clock, {
+    load: (connections) => link.send({ kind: 'load', connections }),
+    listens: (addresses) => link.send({ kind: 'listens', addresses }),
+  })
   const host = new WorkerHost({
     identity,
     link,

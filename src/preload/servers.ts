@@ -1,15 +1,25 @@
+import cluster from 'node:cluster'
 import { channel } from 'node:diagnostics_channel'
 import { Server as HttpServer, type ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
+import type { ListenAddress } from '../protocol/frames.js'
 import type { Clock } from '../runtime/clock.js'
 
 /** Changes in the number of connections are told to the primary at most this often, ms. */
 const LOAD_INTERVAL = 100
 
+/** What the primary is told of the servers. */
+export interface ServerReports {
+  load(connections: number): void
+  listens(addresses: ListenAddress[]): void
+}
+
 /** One server of this process, and what is open on it. */
 interface TrackedServer {
   readonly server: NetServer
   readonly sockets: Set<Socket>
+  /** What it asked the cluster for; `undefined` for one that listens by itself (`exclusive`). */
+  asked: ListenAddress | undefined
 }
 
 /**
@@ -19,6 +29,7 @@ interface TrackedServer {
 export class ServerRegistry {
   readonly #clock: Clock
   readonly #onLoad: (connections: number) => void
+  readonly #onListens: (addresses: ListenAddress[]) => void
   /** Those that listen, or have asked to. */
   readonly #tracked = new Map<NetServer, TrackedServer>()
   readonly #known = new WeakMap<NetServer, TrackedServer>()
@@ -28,10 +39,12 @@ export class ServerRegistry {
   #reported = 0
   #reportDue = false
 
-  constructor(clock: Clock, onLoad: (connections: number) => void) {
+  constructor(clock: Clock, reports: ServerReports) {
     this.#clock = clock
-    this.#onLoad = onLoad
+    this.#onLoad = reports.load
+    this.#onListens = reports.listens
     this.#watchListen()
+    this.#watchQueries()
     this.#watchResponses()
   }
 
@@ -65,14 +78,35 @@ export class ServerRegistry {
     } as typeof listen
   }
 
+  /** Node asks the primary for a handle here, with the address as the program gave it: port 0 is still 0. */
+  #watchQueries(): void {
+    const worker = cluster as typeof cluster & { _getServer: GetServer }
+    const getServer = worker._getServer
+    worker._getServer = (server, options, callback) => {
+      const tracked = this.#known.get(server)
+      const { address, port, addressType } = options
+      if (tracked) tracked.asked = { address, port, addressType }
+      getServer.call(worker, server, options, callback)
+    }
+  }
+
+  #tellListens(): void {
+    const servers = [...this.#tracked.values()].filter(({ server }) => server.listening)
+    this.#onListens(servers.map(({ asked }) => asked ?? ALONE))
+  }
+
   /** Called at every `listen`, also of a server that was closed and listens again; its listeners are added once. */
   #track(server: NetServer): void {
     const known = this.#known.get(server)
-    const tracked: TrackedServer = known ?? { server, sockets: new Set() }
+    const tracked: TrackedServer = known ?? { server, sockets: new Set(), asked: undefined }
     this.#tracked.set(server, tracked)
     if (known) return
     this.#known.set(server, tracked)
-    server.on('close', () => this.#tracked.delete(server))
+    server.on('listening', () => this.#tellListens())
+    server.on('close', () => {
+      this.#tracked.delete(server)
+      this.#tellListens()
+    })
     server.on('connection', (socket: Socket) => {
       tracked.sockets.add(socket)
       socket.once('close', () => {
@@ -111,6 +145,11 @@ export class ServerRegistry {
     )
   }
 }
+
+type GetServer = (server: NetServer, options: ListenAddress, callback: unknown) => void
+
+/** How a server is named that the cluster does not share: whoever replaces this worker need not have the same. */
+const ALONE: ListenAddress = { address: 'a server of its own', port: 0 }
 
 /** The client is told that this is the connection's last response, unless the head is out already. */
 function closeAfter(response: ServerResponse): void {

@@ -135,6 +135,7 @@ const upShapes: Shapes<UpFrame> = new Map<UpFrame['kind'], Shape>([
   ],
   ['join', [['methods', methods]]],
   ['ready', [['cause', oneOf('join', 'manual')]]],
+  ['listens', [['addresses', (value) => Array.isArray(value) && value.every(isObject)]]],
   ['load', [['connections', count]]],
   ['drained', [['cut', count]]],
   ['released', []],

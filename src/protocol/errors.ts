@@ -294,7 +294,7 @@ export class BootError extends TroupeError {
   readonly code = 'ERR_BOOT'
   readonly failures: readonly FailedStart[]
   constructor(details: FailedStartDetails) {
-    super(`The cluster did not start. ${describeFailures(details.failures)}`, details)
+    super(`The workers could not be started. ${describeFailures(details.failures)}`, details)
     this.failures = details.failures
   }
 }

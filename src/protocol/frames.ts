@@ -168,6 +168,20 @@ export interface ReadyFrame {
   readonly cause: 'join' | 'manual'
 }
 
+/** Where its servers listen now, as they asked for it (port 0 stays 0). Sent whenever that changes. */
+export interface ListensFrame {
+  readonly kind: 'listens'
+  readonly addresses: readonly ListenAddress[]
+}
+
+export interface ListenAddress {
+  /** Undefined or null: all interfaces. A path for a unix socket. */
+  readonly address?: string | null | undefined
+  readonly port?: number | null | undefined
+  /** 4, 6, -1 for a unix socket, 'udp4' or 'udp6', as node's `listening` event says. */
+  readonly addressType?: number | string | undefined
+}
+
 /** How many connections are open. Sent when it changes, at most once per `LOAD_INTERVAL`. */
 export interface LoadFrame {
   readonly kind: 'load'
@@ -257,7 +271,7 @@ export type MessagingDownFrame =
   | MessageFrame
   | ReceiptFrame
 
-export type LifeUpFrame = HelloFrame | JoinFrame | ReadyFrame | LoadFrame | DrainedFrame | ReleasedFrame
+export type LifeUpFrame = HelloFrame | JoinFrame | ReadyFrame | ListensFrame | LoadFrame | DrainedFrame | ReleasedFrame
 export type LifeDownFrame = WelcomeFrame | MemberFrame | EventFrame | DrainFrame | ReleaseFrame
 
 export type UpFrame = MessagingUpFrame | LifeUpFrame

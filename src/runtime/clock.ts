@@ -33,3 +33,16 @@ export function systemClock(): Clock {
     nextTurn: (run) => void setImmediate(run),
   }
 }
+
+/** A timer for the next turn. */
+export function nextTurn(clock: Clock, run: () => void): Timer {
+  let cancelled = false
+  clock.nextTurn(() => {
+    if (!cancelled) run()
+  })
+  return {
+    cancel() {
+      cancelled = true
+    },
+  }
+}

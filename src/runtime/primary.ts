@@ -15,9 +15,9 @@ import type { PrimarySettings } from './options.js'
 import type { Child, Launcher } from './supervision/child.js'
 import type { ClusterEnd, ClusterEvents } from './supervision/events.js'
 import type { Incarnation } from './supervision/incarnation.js'
+import type { SupervisorReports } from './supervision/process-watch.js'
 import type { RetireReport } from './supervision/retire.js'
 import { publicState, type Slot } from './supervision/slot.js'
-import type { SupervisorReports } from './supervision/slot-keeper.js'
 import { Supervisor } from './supervision/supervisor.js'
 import { memoryLink } from './transports/memory.js'
 
@@ -182,6 +182,7 @@ const LIFE: ReadonlySet<string> = new Set<LifeUpFrame['kind']>([
   'hello',
   'join',
   'ready',
+  'listens',
   'load',
   'drained',
   'released',
@@ -232,7 +233,7 @@ class Roster {
     const frame: MemberFrame = {
       kind: 'member',
       member: incarnation.record(state, current),
-      gone: !incarnation.alive,
+      gone: incarnation.phase === 'gone',
       removed,
     }
     const previous = this.#frames.get(incarnation.ref.incarnation)

@@ -36,7 +36,7 @@ describe('createCluster rejects with a BootError that tells the last output, and
     const exec = join(temporaryFolder(), 'no-such-worker.js')
     const error = await failToStart({ exec })
     expect(error.message).toMatch(
-      /^The cluster did not start\. Worker [12] exited with code 1 before it was ready\. Its last output:\n/,
+      /^The workers could not be started\. Worker [12] exited with code 1 before it was ready\. Its last output:\n/,
     )
     expect(error.message).toContain(`Cannot find module '${exec}'`)
     expect(error.failures[0]).toMatchObject({
@@ -122,7 +122,7 @@ describe('after a start that failed', () => {
       JSON.stringify({ exec: './sup-boot.js', args: ['throw'], workers: 2 }),
     ])
     expect(await program.ended).toEqual({ code: 1, signal: null })
-    expect(program.stderr).toMatch(/BootError: The cluster did not start\. Worker [12] exited with code 1/)
+    expect(program.stderr).toMatch(/BootError: The workers could not be started\. Worker [12] exited with code 1/)
     expect(program.stderr).toContain('Error: no configuration found')
     await nobodyLeft()
   })

@@ -87,7 +87,7 @@ describe('a replacement', () => {
   })
 
   // Node gives up a listening socket together with its last worker, and chooses anew. It is kept when the primary owns it.
-  it.fails('is ready again on a port that the system chose, when its predecessor was the last to hold it', async () => {
+  it('is ready again on a port that the system chose, when its predecessor was the last to hold it', async () => {
     const start = new Start('listen', 0)
     await step('start')
     await step('listen')

@@ -1,7 +1,6 @@
-import type { DownFrame, UpFrame } from '../../protocol/frames.js'
+import type { DownFrame, ListenAddress, UpFrame } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import type { Transport } from '../../protocol/transport.js'
-import type { ListenAddress } from './readiness.js'
 
 /** Starts processes. `launcher.ts` does it with `node:cluster`; a cluster of one and the simulator have their own. */
 export interface Launcher {

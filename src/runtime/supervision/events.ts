@@ -1,5 +1,5 @@
 import type { TroupeError } from '../../protocol/errors.js'
-import type { ListenAddress } from './readiness.js'
+import type { ListenAddress } from '../../protocol/frames.js'
 
 /** What every event about one process says. */
 export interface WorkerEvent {

@@ -4,7 +4,7 @@ import type { ProcessRef } from '../../protocol/ids.js'
 import { type MethodTable, NO_METHODS } from '../../protocol/method-table.js'
 import type { Timer } from '../clock.js'
 import type { Child, ChildExit } from './child.js'
-import { missingForReady, type ReadyMode } from './readiness.js'
+import { missingForReady, type ReadyMode, type Seen } from './readiness.js'
 
 type Phase = 'starting' | 'ready' | 'draining' | 'gone'
 
@@ -23,7 +23,11 @@ export class Incarnation {
   phase: Phase = 'starting'
   /** The runtime is ending it: its exit is no crash. */
   intended = false
-  readonly seen = { online: false, joined: false, manual: false, listening: new Set<string>() }
+  /** Somebody waits for the outcome of its start, together with others': its death is theirs to judge. */
+  onTrial = false
+  /** Its death stands in its slot's history already. */
+  counted = false
+  readonly seen: Seen = { online: false, joined: false, manual: false, listening: new Set() }
   /** Its exit has been seen. */
   reaped = false
   /** It has said `hello`, so it can be asked to drain. */
@@ -32,6 +36,7 @@ export class Incarnation {
   connections = 0
   /** Why it was killed before it was ready, if the supervisor did that. */
   verdict: string | undefined
+  exit: ChildExit | undefined
   /** How it ended, if nobody had asked it to. */
   failure: FailedStart | undefined
   /** The limit on its start; the limit between its `disconnect` and its `exit`. Whoever ends the phase cancels them. */
@@ -52,8 +57,9 @@ export class Incarnation {
     return this.child?.pid ?? 0
   }
 
+  /** Until its exit has been told. One whose channel has closed is `gone` for calls, but may still be alive. */
   get alive(): boolean {
-    return this.phase !== 'gone'
+    return !this.exited.fired
   }
 
   missing(mode: ReadyMode): readonly string[] {

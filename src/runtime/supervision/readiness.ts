@@ -1,3 +1,5 @@
+import type { ListenAddress } from '../../protocol/frames.js'
+
 /** When a worker counts as ready: a pure function of what has been seen of it. */
 export type ReadyMode = 'auto' | 'join' | 'listen' | 'online' | 'manual'
 
@@ -5,13 +7,13 @@ export const READY_MODES = ['auto', 'join', 'listen', 'online', 'manual'] as con
 
 export interface Seen {
   /** Its process runs JavaScript. */
-  readonly online: boolean
+  online: boolean
   /** `joinCluster` has resolved, one turn ago. */
-  readonly joined: boolean
+  joined: boolean
   /** It called `cluster.ready()`. */
-  readonly manual: boolean
-  /** Where it listens, as `describeAddress` writes it. */
-  readonly listening: ReadonlySet<string>
+  manual: boolean
+  /** Where its servers listen now, as `describeAddress` writes what they asked for. */
+  listening: ReadonlySet<string>
 }
 
 /** What is still missing, in words for a failed start; empty when the worker is ready. */
@@ -27,14 +29,6 @@ export function missingForReady(mode: ReadyMode, seen: Seen, required: ReadonlyS
     if (!seen.listening.has(address)) missing.push(`it does not listen on ${address}, where its predecessor did`)
   }
   return missing
-}
-
-export interface ListenAddress {
-  /** Undefined: all interfaces. A path for a unix socket. */
-  readonly address?: string | undefined
-  readonly port?: number | undefined
-  /** 4, 6, -1 for a unix socket, 'udp4' or 'udp6', as node's `listening` event says. */
-  readonly addressType?: number | string | undefined
 }
 
 export function describeAddress({ address, port, addressType }: ListenAddress): string {

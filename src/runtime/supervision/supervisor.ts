@@ -5,7 +5,7 @@ import type { ClusterEnd } from './events.js'
 import type { Incarnation } from './incarnation.js'
 import { type CallDrain, kill, type RetireReport, retire } from './retire.js'
 import { living, type Slot } from './slot.js'
-import { cancelPause, SlotKeeper, type SlotKeeperOptions } from './slot-keeper.js'
+import { abandon, SlotKeeper, type SlotKeeperOptions } from './slot-keeper.js'
 
 export interface SupervisorOptions extends Omit<SlotKeeperOptions, 'refills' | 'giveUp'> {
   readonly workers: number
@@ -66,11 +66,16 @@ export class Supervisor {
 
   /** Replaces every worker, one after the other. One reload runs and one may be queued, which later callers share. */
   reload(): Promise<void> {
-    this.#queuedReload ??= this.#inLane('reload', async () => {
-      this.#queuedReload = undefined
-      await this.#reloadAll()
-    })
-    return this.#queuedReload
+    if (this.#queuedReload !== undefined) return this.#queuedReload
+    const queued = this.#inLane(
+      'reload',
+      () => this.#reloadAll(),
+      () => {
+        this.#queuedReload = undefined
+      },
+    )
+    this.#queuedReload = queued
+    return queued
   }
 
   /** Ends everything in order. The same promise for everybody who asks. */
@@ -82,9 +87,9 @@ export class Supervisor {
   /** Ends everything now, also in the middle of a `stop`. */
   async kill(end: ClusterEnd = { reason: 'stopped' }): Promise<void> {
     if (this.#phase !== 'ended') this.#phase = 'stopping'
-    for (const slot of this.#keeper.slots.values()) cancelPause(slot)
+    for (const slot of this.#keeper.slots.values()) abandon(slot)
     this.#options.calls.close()
-    await kill(this.#living())
+    await kill(this.#keeper.processes)
     this.#end(end)
   }
 
@@ -97,7 +102,10 @@ export class Supervisor {
   async #grow(workers: number): Promise<FailedStart[]> {
     const ids = Array.from({ length: workers }, (_, index) => index + 1).filter((id) => !this.#keeper.slots.has(id))
     const starts = ids.map((id) => this.#keeper.open(id))
-    if (await everyReady(starts)) return []
+    if (await everyReady(starts)) {
+      for (const start of starts) start.onTrial = false
+      return []
+    }
     await Promise.all(ids.map((id) => this.#removeSlot(this.#keeper.slots.get(id))))
     // Who failed in the same moment is told along with the first; who was ended for it is not.
     return starts.flatMap(({ failure }) => failure ?? [])
@@ -124,20 +132,21 @@ export class Supervisor {
 
   /** The new one is ready before the old one drains. Gives why not. */
   async #replace(slot: Slot): Promise<FailedStart | undefined> {
-    const old = slot.state.incarnation
     const outcome = await this.#keeper.launchNext(slot).started.promise
-    if (outcome === 'ready') {
-      if (old.alive) await retire([old], this.#retireOptions('reload', false))
-      return undefined
+    if (outcome !== 'ready') {
+      this.#keeper.resume(slot)
+      return outcome
     }
-    // The old one may have died meanwhile, and waited for this.
-    if (!slot.state.incarnation.alive && this.#phase === 'running') this.#keeper.restart(slot)
-    return outcome
+    const displaced = this.#keeper.processes
+      .filter(({ ref }) => ref.id === slot.id)
+      .filter((one) => one !== slot.state.incarnation)
+    await retire(displaced, this.#retireOptions('reload', false))
+    return undefined
   }
 
   async #removeSlot(slot: Slot | undefined): Promise<void> {
     if (!slot) return
-    cancelPause(slot)
+    abandon(slot)
     const { incarnation } = slot.state
     this.#keeper.drain(incarnation)
     await retire(living(slot), this.#retireOptions('stop', false))
@@ -147,8 +156,8 @@ export class Supervisor {
 
   async #stop(end: ClusterEnd): Promise<RetireReport> {
     this.#phase = 'stopping'
-    for (const slot of this.#keeper.slots.values()) cancelPause(slot)
-    const group = this.#living()
+    for (const slot of this.#keeper.slots.values()) abandon(slot)
+    const group = this.#keeper.processes
     for (const incarnation of group) if (incarnation.phase === 'ready') this.#keeper.drain(incarnation)
     const report = await retire(group, this.#retireOptions('stop', true))
     this.#end(end)
@@ -161,17 +170,15 @@ export class Supervisor {
     this.#options.reports.ended(end)
   }
 
-  #inLane<T>(method: string, run: () => Promise<T>): Promise<T> {
+  /** `begun` is called when its turn has come, whether or not it can still be done. */
+  #inLane<T>(method: string, run: () => Promise<T>, begun: () => void = () => {}): Promise<T> {
     const turn = this.#lane.then(() => {
+      begun()
       if (this.#phase !== 'running') throw new ClusterClosedError({ method })
       return run()
     })
     this.#lane = turn.catch(() => {})
     return turn
-  }
-
-  #living(): Incarnation[] {
-    return [...this.#keeper.incarnations.values()]
   }
 
   #retireOptions(mode: 'stop' | 'reload', closing: boolean): Parameters<typeof retire>[1] {
@@ -185,7 +192,7 @@ function everyReady(starts: readonly Incarnation[]): Promise<boolean> {
   return new Promise((resolve) => {
     for (const { exited } of starts) void exited.promise.then(() => resolve(false))
     void Promise.all(starts.map(({ started }) => started.promise)).then((outcomes) => {
-      resolve(outcomes.every((outcome) => outcome === 'ready'))
+      resolve(outcomes.every((outcome) => outcome === 'ready') && !starts.some(({ exit }) => exit))
     })
   })
 }
