@@ -2,6 +2,7 @@ import type { AnyContract, UntypedContract, WorkerMethods } from '../protocol/co
 import type { DownFrame, UpFrame } from '../protocol/frames.js'
 import type { ProcessRef } from '../protocol/ids.js'
 import { systemClock } from './clock.js'
+import { expectObject } from './expect.js'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from './limits.js'
 import { readLogger } from './options.js'
 import { withoutOwnFrames } from './own-frames.js'
@@ -33,6 +34,7 @@ async function join<C extends AnyContract>(
   methods: object | undefined,
   options: JoinOptions,
 ): Promise<WorkerCluster<C>> {
+  expectObject(options, 'options')
   const logger = readLogger(options.logger)
   const clock = systemClock()
   const host = WorkerHost.find()

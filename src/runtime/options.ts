@@ -124,8 +124,9 @@ export function readOptions<C extends AnyContract>(options: ClusterOptions<C>): 
 
 export function readLogger(logger: Logger | undefined): Logger {
   if (logger === undefined) return stderrLogger
-  expectFunction(logger.warn, 'logger.warn')
-  expectFunction(logger.error, 'logger.error')
+  const given: Logger | null = logger
+  expectFunction(given?.warn, 'logger.warn')
+  expectFunction(given?.error, 'logger.error')
   return logger
 }
 
@@ -144,22 +145,23 @@ function readProcesses(options: Omit<ClusterOptions, 'methods'>): ProcessOptions
   if (env !== undefined) expectObject(env, 'env')
   if (inspectPort !== undefined && typeof inspectPort !== 'function')
     expectNumber(inspectPort, 'inspectPort', 0, 65_535)
-  if (Array.isArray(stdio) && !stdio.includes('ipc'))
-    throw new UsageError("Expected `stdio` to contain 'ipc', the channel to the worker")
-  if (typeof stdio === 'string')
+  if (stdio !== undefined && !(Array.isArray(stdio) && stdio.includes('ipc')))
     throw new UsageError(
-      "Expected `stdio` to be an array that contains 'ipc', such as ['inherit', 'inherit', 'pipe', 'ipc']",
+      "Expected `stdio` to be an array that contains 'ipc', the channel to the worker, such as ['inherit', 'inherit', 'pipe', 'ipc']",
     )
   return { exec: readExec(options.exec), args, execArgv, silent, stdio, uid, gid, cwd, env, inspectPort, windowsHide }
 }
 
 function readExec(exec: string | URL | undefined): string {
-  if (exec instanceof URL) {
-    if (exec.protocol !== 'file:')
-      throw new UsageError(`Expected \`exec\` to be a path or a file: URL, got ${exec.href}`)
-    return fileURLToPath(exec)
+  if (exec instanceof URL || (typeof exec === 'string' && exec.startsWith('file:'))) {
+    try {
+      return fileURLToPath(exec)
+    } catch (error) {
+      const reason = (error as Error).message
+      throw new UsageError(`Expected \`exec\` to be a path or a file: URL, got ${String(exec)}: ${reason}`)
+    }
   }
-  if (typeof exec === 'string' && exec !== '') return exec.startsWith('file:') ? fileURLToPath(exec) : exec
+  if (typeof exec === 'string' && exec !== '') return exec
   if (exec !== undefined) throw unexpected('exec', 'a path or a file: URL', exec)
   const running = process.argv[1]
   if (running === undefined) throw new UsageError('Expected `exec`: there is no running file to start the workers from')
