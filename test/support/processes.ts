@@ -139,7 +139,7 @@ export async function endAll(): Promise<void> {
 }
 
 /** Waits until no process that this test file has started is alive. */
-export async function nobodyLeft(within = SOON.timeout): Promise<void> {
+export async function nobodyLeft(within: number = SOON.timeout): Promise<void> {
   await expect.poll(() => leftBehind().map(describeProcess), { ...SOON, timeout: within }).toEqual([])
 }
 
