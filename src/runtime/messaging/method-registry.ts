@@ -3,6 +3,7 @@ import { METHOD_OPTIONS, type MethodOptions } from '../../protocol/contract.js'
 import { UsageError } from '../../protocol/errors.js'
 import type { MethodTable, MethodTraits } from '../../protocol/method-table.js'
 import { expectDuration, expectPositiveInteger } from '../expect.js'
+import { NEVER_REMOTE } from './proxy.js'
 
 /** A method as this process runs it. */
 export interface RegisteredMethod {
@@ -10,9 +11,6 @@ export interface RegisteredMethod {
   readonly run: (...args: unknown[]) => unknown
   readonly options: MethodOptions
 }
-
-/** Names that a proxy cannot tell from its own, or that every object inherits. */
-const RESERVED = new Set(['then', ...Object.getOwnPropertyNames(Object.prototype)])
 
 /**
  * Reads what was given as methods: own, enumerable, functions. Everything else is refused here, when the program starts,
@@ -35,9 +33,9 @@ export function registerMethods(methods: object | undefined, option: string): Re
     const run = (methods as Record<string, unknown>)[name]
     if (typeof run !== 'function')
       throw new UsageError(`Expected \`${option}.${name}\` to be a function, got ${printable(run)}`)
-    if (RESERVED.has(name))
+    if (NEVER_REMOTE.has(name))
       throw new UsageError(
-        `A method cannot be named \`${name}\`: every object has a ${name} of its own, or is taken for a promise. Rename it`,
+        `A method cannot be named \`${name}\`: every object has a ${name} of its own, or is taken for a promise or for JSON by it. Rename it`,
       )
     registry.set(name, {
       name,

@@ -1,8 +1,9 @@
 type Invoke = (method: string, args: unknown[]) => Promise<unknown>
 
 /**
- * An object whose every property is a remote method. `then`, symbols and what every object inherits are not: the proxy can
- * be awaited, printed and compared without anything being called. It has no prototype, so those are simply not there.
+ * An object whose every property is a remote method. `then`, `toJSON`, symbols and what every object inherits are not: the
+ * proxy can be awaited, printed and compared without anything being called. It has no prototype, so those are simply not
+ * there.
  */
 export function methodProxy(invoke: Invoke, description: string): object {
   const methods = new Map<string, (...args: unknown[]) => Promise<unknown>>()
@@ -23,4 +24,9 @@ export function methodProxy(invoke: Invoke, description: string): object {
   })
 }
 
-const NEVER_REMOTE = new Set(['then', ...Object.getOwnPropertyNames(Object.prototype)])
+/** What every object inherits, and what JavaScript itself calls on an object: `await` and `JSON.stringify`. */
+export const NEVER_REMOTE: ReadonlySet<string> = new Set([
+  'then',
+  'toJSON',
+  ...Object.getOwnPropertyNames(Object.prototype),
+])
