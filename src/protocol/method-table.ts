@@ -16,3 +16,10 @@ export const NO_METHODS: MethodTable = Object.freeze({})
 export function traitsOf(table: MethodTable, method: string): MethodTraits | undefined {
   return Object.hasOwn(table, method) ? table[method] : undefined
 }
+
+/** Names that are never remote: every object has them, or `await` and `JSON.stringify` call them of their own accord. */
+export const NEVER_REMOTE: ReadonlySet<string> = new Set([
+  'then',
+  'toJSON',
+  ...Object.getOwnPropertyNames(Object.prototype),
+])

@@ -1,9 +1,8 @@
 import { printable } from '../../protocol/address.js'
 import { METHOD_OPTIONS, type MethodOptions } from '../../protocol/contract.js'
 import { UsageError } from '../../protocol/errors.js'
-import type { MethodTable, MethodTraits } from '../../protocol/method-table.js'
+import { type MethodTable, type MethodTraits, NEVER_REMOTE } from '../../protocol/method-table.js'
 import { expectDuration, expectPositiveInteger } from '../expect.js'
-import { NEVER_REMOTE } from './proxy.js'
 
 /** A method as this process runs it. */
 export interface RegisteredMethod {
@@ -35,7 +34,7 @@ export function registerMethods(methods: object | undefined, option: string): Re
       throw new UsageError(`Expected \`${option}.${name}\` to be a function, got ${printable(run)}`)
     if (NEVER_REMOTE.has(name))
       throw new UsageError(
-        `A method cannot be named \`${name}\`: every object has a ${name} of its own, or is taken for a promise or for JSON by it. Rename it`,
+        `A method cannot be named \`${name}\`: every object has a ${name} of its own, or is taken for a promise. Rename it`,
       )
     registry.set(name, {
       name,

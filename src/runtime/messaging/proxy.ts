@@ -1,3 +1,5 @@
+import { NEVER_REMOTE } from '../../protocol/method-table.js'
+
 type Invoke = (method: string, args: unknown[]) => Promise<unknown>
 
 /**
@@ -23,10 +25,3 @@ export function methodProxy(invoke: Invoke, description: string): object {
     defineProperty: () => false,
   })
 }
-
-/** What every object inherits, and what JavaScript itself calls on an object: `await` and `JSON.stringify`. */
-export const NEVER_REMOTE: ReadonlySet<string> = new Set([
-  'then',
-  'toJSON',
-  ...Object.getOwnPropertyNames(Object.prototype),
-])
