@@ -31,7 +31,7 @@ function becomeWorker(identity: WorkerIdentity): void {
     identity,
     link,
     clock,
-    drainConnections: ({ mode, deadline }) => servers.drain(mode, deadline),
+    drainConnections: ({ mode, deadline }, hooks) => servers.drain(mode, deadline, hooks),
     released: () => hold?.release(),
   })
   host.publishForJoin()

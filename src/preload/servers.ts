@@ -1,9 +1,11 @@
 import cluster from 'node:cluster'
-import { channel } from 'node:diagnostics_channel'
-import { Server as HttpServer, type ServerResponse } from 'node:http'
+import type { Server as HttpServer } from 'node:http'
+import type { Http2Session } from 'node:http2'
 import { Server as NetServer, type Socket } from 'node:net'
+import type { Server as TlsServer } from 'node:tls'
 import type { ListenAddress } from '../protocol/frames.js'
 import type { Clock } from '../runtime/clock.js'
+import { ResponseWatch } from './responses.js'
 
 /** Changes in the number of connections are told to the primary at most this often, ms. */
 const LOAD_INTERVAL = 100
@@ -18,6 +20,8 @@ export interface ServerReports {
 interface TrackedServer {
   readonly server: NetServer
   readonly sockets: Set<Socket>
+  /** HTTP/2: told to go away (RFC 9113 6.8), each ends with its last stream. */
+  readonly sessions: Set<Http2Session>
   /** What it asked the cluster for; `undefined` for one that listens by itself (`exclusive`). */
   asked: ListenAddress | undefined
 }
@@ -33,9 +37,7 @@ export class ServerRegistry {
   /** Those that listen, or have asked to. */
   readonly #tracked = new Map<NetServer, TrackedServer>()
   readonly #known = new WeakMap<NetServer, TrackedServer>()
-  /** Responses under way, so that a drain reaches those that have not sent their head yet. */
-  readonly #responses = new Set<ServerResponse>()
-  #drainMode: 'stop' | 'reload' | undefined
+  readonly #responses = new ResponseWatch()
   #reported = 0
   #reportDue = false
 
@@ -45,7 +47,6 @@ export class ServerRegistry {
     this.#onListens = reports.listens
     this.#watchListen()
     this.#watchQueries()
-    this.#watchResponses()
   }
 
   get connections(): number {
@@ -54,19 +55,32 @@ export class ServerRegistry {
     return count
   }
 
-  /** Resolves when no connection is left, with how many were cut at the deadline. */
-  async drain(mode: 'stop' | 'reload', deadline: number): Promise<number> {
-    this.#drainMode = mode
-    for (const response of this.#responses) closeAfter(response)
-    const ended = [...this.#tracked.values()].map(({ server }) => closeServer(server, mode))
+  /**
+   * Resolves when no connection is left, with how many were cut at the deadline. In a stop, connections with nothing under
+   * way are closed once the program's own hooks have run, which close what they know of better (`hooks`).
+   */
+  async drain(mode: 'stop' | 'reload', deadline: number, hooks: Promise<unknown>): Promise<number> {
+    this.#responses.drain(mode)
+    const servers = [...this.#tracked.values()]
+    const ended = servers.map(({ server }) => closeServer(server, mode))
+    for (const { sessions } of servers) for (const session of sessions) session.close()
+    if (mode === 'stop') void hooks.then(() => this.#closeQuiet(servers))
     let cut = 0
     const timer = this.#clock.after(deadline - this.#clock.now(), () => {
       cut = this.connections
-      for (const { sockets } of this.#tracked.values()) for (const socket of sockets) socket.destroy()
+      for (const { sockets } of servers) for (const socket of sockets) socket.destroy()
     })
     await Promise.all(ended)
     timer.cancel()
     return cut
+  }
+
+  /** Upgraded ones, and those that have not sent a request: none has an answer coming. */
+  #closeQuiet(servers: readonly TrackedServer[]): void {
+    for (const { server, sockets } of servers) {
+      if (!isHttp(server)) continue
+      for (const socket of sockets) if (!this.#responses.isBusy(socket)) socket.destroySoon()
+    }
   }
 
   #watchListen(): void {
@@ -98,7 +112,7 @@ export class ServerRegistry {
   /** Called at every `listen`, also of a server that was closed and listens again; its listeners are added once. */
   #track(server: NetServer): void {
     const known = this.#known.get(server)
-    const tracked: TrackedServer = known ?? { server, sockets: new Set(), asked: undefined }
+    const tracked: TrackedServer = known ?? { server, sockets: new Set(), sessions: new Set(), asked: undefined }
     this.#tracked.set(server, tracked)
     if (known) return
     this.#known.set(server, tracked)
@@ -107,26 +121,18 @@ export class ServerRegistry {
       this.#tracked.delete(server)
       this.#tellListens()
     })
-    server.on('connection', (socket: Socket) => {
+    server.on('session', (session: Http2Session) => {
+      tracked.sessions.add(session)
+      session.once('close', () => tracked.sessions.delete(session))
+    })
+    // Of a TLS server the socket that responses are written to, not the one below it.
+    server.on(isTls(server) ? 'secureConnection' : 'connection', (socket: Socket) => {
       tracked.sockets.add(socket)
       socket.once('close', () => {
         tracked.sockets.delete(socket)
         this.#loadChanged()
       })
       this.#loadChanged()
-    })
-  }
-
-  #watchResponses(): void {
-    channel('http.server.request.start').subscribe((message) => {
-      const { response, server } = message as { response: ServerResponse; server: HttpServer }
-      if (this.#drainMode) closeAfter(response)
-      this.#responses.add(response)
-      response.once('close', () => {
-        this.#responses.delete(response)
-        // Its head was out before the drain, and has promised to keep the connection, which is idle now.
-        if (this.#drainMode === 'stop') server.closeIdleConnections()
-      })
     })
   }
 
@@ -146,15 +152,19 @@ export class ServerRegistry {
   }
 }
 
+/** Told by what they can do: to import `http` and `tls` for a comparison would cost every worker their start. */
+function isHttp(server: NetServer): server is HttpServer {
+  return typeof (server as Partial<HttpServer>).closeIdleConnections === 'function'
+}
+
+function isTls(server: NetServer): boolean {
+  return typeof (server as Partial<TlsServer>).setSecureContext === 'function'
+}
+
 type GetServer = (server: NetServer, options: ListenAddress, callback: unknown) => void
 
 /** How a server is named that the cluster does not share: whoever replaces this worker need not have the same. */
 const ALONE: ListenAddress = { address: 'a server of its own', port: 0 }
-
-/** The client is told that this is the connection's last response, unless the head is out already. */
-function closeAfter(response: ServerResponse): void {
-  if (!response.headersSent) response.shouldKeepAlive = false
-}
 
 /**
  * Stops accepting; resolves when every connection has ended. In a reload idle keep-alive connections stay until their own
@@ -167,8 +177,13 @@ function closeServer(server: NetServer, mode: 'stop' | 'reload'): Promise<void> 
     return Promise.resolve()
   }
   return new Promise((resolve) => {
-    if (mode === 'stop') server.close(() => resolve())
-    else NetServer.prototype.close.call(server, () => resolve())
-    if (mode === 'stop' && server instanceof HttpServer) server.closeIdleConnections()
+    try {
+      if (mode === 'stop') server.close(() => resolve())
+      else NetServer.prototype.close.call(server, () => resolve())
+      if (mode === 'stop' && isHttp(server)) server.closeIdleConnections()
+    } catch {
+      // A program may have replaced `close` by one that throws: then ours, and its connections have the deadline.
+      NetServer.prototype.close.call(server, () => resolve())
+    }
   })
 }

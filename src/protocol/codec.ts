@@ -183,7 +183,7 @@ const downShapes: Shapes<DownFrame> = new Map<DownFrame['kind'], Shape>([
   [
     'welcome',
     [
-      ['members', (value) => Array.isArray(value) && value.every(member)],
+      ['members', (value) => Array.isArray(value) && value.every((entry) => isObject(entry) && member(entry.member))],
       ['primary', methods],
     ],
   ],

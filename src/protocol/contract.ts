@@ -1,4 +1,5 @@
-import type { Target } from './address.js'
+import { printable, type Target } from './address.js'
+import { UsageError } from './errors.js'
 import type { StandardSchema } from './schema.js'
 
 /**
@@ -21,6 +22,12 @@ export interface Channel<T> {
  * The schema must answer at once: waiting for it would break the order of messages.
  */
 export function channel<T>(name: string, schema?: StandardSchema<T>): Channel<T> {
+  if (typeof name !== 'string' || name === '') {
+    throw new UsageError(`Expected the name of the channel to be a text that is not empty, got ${printable(name)}`)
+  }
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
+    throw new UsageError(`Expected the schema of channel ${name} to be a Standard Schema (zod, valibot, arktype, …)`)
+  }
   return schema ? { name, schema } : { name }
 }
 
@@ -51,6 +58,11 @@ export function method<F extends (...args: any[]) => unknown>(
   options: MethodOptions<Parameters<F>, ReturnType<F>>,
   run: F,
 ): F {
+  if (typeof run !== 'function')
+    throw new UsageError(`Expected method(options, fn) to get a function, got ${printable(run)}`)
+  if (typeof options !== 'object' || options === null) {
+    throw new UsageError(`Expected the options of method ${run.name} to be an object, got ${printable(options)}`)
+  }
   const wrapped = function (this: unknown, ...args: unknown[]) {
     return run.apply(this, args)
   }

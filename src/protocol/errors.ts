@@ -37,6 +37,7 @@ export abstract class TroupeError extends Error {
     const call: CallDetails = details
     this.target = call.target
     this.method = call.method
+    // Whoever cannot know says 'maybe'; what is raised without a word of it was refused before it was sent.
     this.sent = call.sent ?? 'no'
     this.retryable = options.retryable ?? false
     // Not enumerable: it repeats the fields, and `console.log(error)` should stay readable.
@@ -154,20 +155,24 @@ export interface MailboxFullDetails extends CallDetails {
   readonly limit: number
   /** Which queue was full: the target's mailbox, or the link on the way to it. */
   readonly queue: 'mailbox' | 'link'
+  /** Of those in the mailbox, how many still run though their callers have given up. */
+  readonly abandoned?: number | undefined
 }
 
 export class MailboxFullError extends TroupeError {
   readonly code = 'ERR_MAILBOX_FULL'
   readonly limit: number
   constructor(details: MailboxFullDetails) {
-    const place = details.queue === 'mailbox' ? 'mailbox holds' : 'link has'
-    const name = details.queue === 'mailbox' ? 'limits.mailbox' : 'limits.link'
-    super(
-      `${callName(details)} was refused: the ${place} ${details.limit} messages, its limit. Call less at once, or raise \`${name}\``,
-      details,
-      { retryable: true },
-    )
-    this.limit = details.limit
+    const { limit, queue, abandoned = 0 } = details
+    const place = queue === 'mailbox' ? 'mailbox holds' : 'link has'
+    const advice =
+      abandoned > 0
+        ? `${abandoned} of them still run though their callers gave up: let those methods heed \`currentCall().signal\``
+        : `Call less at once, or raise \`limits.${queue}\``
+    super(`${callName(details)} was refused: the ${place} ${limit} messages, its limit. ${advice}`, details, {
+      retryable: true,
+    })
+    this.limit = limit
   }
 }
 
@@ -267,8 +272,8 @@ export class RemoteError extends TroupeError {
 
 export class ClusterClosedError extends TroupeError {
   readonly code = 'ERR_CLUSTER_CLOSED'
-  constructor(details: CallDetails) {
-    super(`${callName(details)} was refused: the cluster is stopping or has stopped`, details)
+  constructor(details: CallDetails & { readonly reason?: string }) {
+    super(`${callName(details)} was refused: ${details.reason ?? 'the cluster is stopping or has stopped'}`, details)
   }
 }
 

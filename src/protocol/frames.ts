@@ -204,7 +204,7 @@ export interface ReleasedFrame {
 /** The answer to `join`: who is there, and what the primary itself can be asked. */
 export interface WelcomeFrame {
   readonly kind: 'welcome'
-  readonly members: readonly MemberRecord[]
+  readonly members: readonly Omit<MemberFrame, 'kind'>[]
   readonly primary: MethodTable
 }
 

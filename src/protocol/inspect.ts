@@ -1,6 +1,7 @@
 import { isBinary } from './binary.js'
 import { PayloadError } from './errors.js'
 import { MAX_DIGITS, MAX_PATTERN } from './guard.js'
+import { digitsOf } from './plain-json.js'
 
 /**
  * The careful walk over a value that plain JSON does not keep: finds what cannot be sent at all, and says where. What
@@ -29,10 +30,14 @@ export function inspect(value: unknown, root: string, limit: number): boolean {
   return inspection.cyclic
 }
 
+/** Also for the cheap walk, which measures alike. */
+export function tooLarge(limit: number): string {
+  return `is larger than ${limit} bytes, the limit. Send less, or raise \`limits.payload\``
+}
+
 function visit(value: unknown, at: Inspection): void {
   at.size += sizeOf(value)
-  if (at.size > at.limit)
-    throw refuse(at, `is larger than ${at.limit} bytes, the limit. Send less, or raise \`limits.payload\``)
+  if (at.size > at.limit) throw refuse(at, tooLarge(at.limit))
   if (typeof value === 'function')
     throw refuse(at, 'is a function, which cannot be sent. Send data, and let the other side choose the function')
   if (typeof value === 'symbol') throw refuse(at, 'is a symbol, which cannot be sent. Send a string')
@@ -90,6 +95,8 @@ function visitError(error: Error, at: Inspection): void {
 }
 
 function visitProperties(value: object, at: Inspection): void {
+  if (Object.getOwnPropertySymbols(value).length > 0)
+    throw refuse(at, 'has a property whose key is a symbol, which cannot be sent. Use a text as its key')
   for (const key of Object.keys(value)) {
     at.size += key.length + 4
     if (FORBIDDEN_KEYS.has(key))
@@ -121,6 +128,7 @@ function within(at: Inspection, step: string, value: unknown): void {
 }
 
 function sizeOf(value: unknown): number {
+  if (typeof value === 'number') return digitsOf(value) + 1
   if (typeof value === 'string') return value.length + 2
   // Digits of a BigInt: a division by its bit length would be exact, a hex rendering is close and cheap enough.
   if (typeof value === 'bigint') return value.toString(16).length

@@ -3,7 +3,7 @@ import { type BinaryRecord, fromBinaryRecord, isBinary, toBinaryRecord } from '.
 import { PayloadError } from './errors.js'
 import type { InlinePayload, Payload } from './frames.js'
 import { guardPlain, guardResult, guardRich } from './guard.js'
-import { inspect } from './inspect.js'
+import { inspect, tooLarge } from './inspect.js'
 import { copyPlain, walkPlain } from './plain-json.js'
 import { refuseLostReferences } from './references.js'
 
@@ -23,12 +23,20 @@ export interface EncodeOptions {
 
 export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   if (value === undefined) return undefined
-  const inline = encodeInline(value, options)
-  return options.opaque ? JSON.stringify(inline) : inline
+  try {
+    const inline = encodeInline(value, options)
+    return options.opaque ? JSON.stringify(inline) : inline
+  } catch (cause) {
+    // What is left are values that fight back: a revoked Proxy, a getter that throws the second time.
+    if (cause instanceof PayloadError) throw cause
+    throw new PayloadError({ path: options.root, reason: `cannot be sent: ${messageOf(cause)}` })
+  }
 }
 
 function encodeInline(value: unknown, { opaque, limit, root }: EncodeOptions): InlinePayload {
-  if (walk(value, limit) === 'plain') return { plain: opaque ? value : copyPlain(value) }
+  const kind = walk(value, limit)
+  if (kind === 'too large') throw new PayloadError({ path: root, reason: tooLarge(limit) })
+  if (kind === 'plain') return { plain: opaque ? value : copyPlain(value) }
   const cyclic = inspect(value, root, limit)
   const rich = serialize(value, root)
   if (cyclic) refuseLostReferences(value, rich.meta?.referentialEqualities, root)

@@ -24,7 +24,7 @@ function isPlain(value: unknown, depth: number, budget: { left: number }): boole
       budget.left -= value.length + 2
       return true
     case 'number':
-      budget.left -= 4
+      budget.left -= digitsOf(value)
       return Number.isFinite(value) && !Object.is(value, -0)
     case 'boolean':
       budget.left -= 4
@@ -71,4 +71,11 @@ export function copyPlain(value: unknown): unknown {
   const copy: Record<string, unknown> = {}
   for (const key in value) copy[key] = copyPlain((value as Record<string, unknown>)[key])
   return copy
+}
+
+/** About as many characters as JSON needs: a logarithm would be exact, and is not worth its time here. */
+export function digitsOf(value: number): number {
+  if (!Number.isInteger(value)) return 12
+  const size = Math.abs(value)
+  return size < 10 ? 1 : size < 10_000 ? 3 : size < 1e9 ? 7 : 13
 }

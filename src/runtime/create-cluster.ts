@@ -1,14 +1,12 @@
 import type { AnyContract, UntypedContract } from '../protocol/contract.js'
 import { UsageError } from '../protocol/errors.js'
+import { claim } from './claim.js'
 import { systemClock } from './clock.js'
 import { type ClusterOptions, readOptions } from './options.js'
 import { withoutOwnFrames } from './own-frames.js'
 import { buildPrimary, type PrimaryCluster } from './primary.js'
 import { handleSignals } from './signals.js'
 import { ClusterLauncher, isClusterWorker } from './supervision/launcher.js'
-
-/** Held while this process has a cluster: node has one set of workers per process, and so have we. */
-const claim: { held: boolean } = { held: false }
 
 /**
  * Starts the workers and resolves when every one is ready. Rejects with `BootError`, nothing left behind, when one fails.
@@ -34,10 +32,10 @@ async function start<C extends AnyContract>(options: ClusterOptions<C>): Promise
     throw new UsageError(
       'createCluster was called in a worker. Call joinCluster there; `isPrimary` tells the two apart',
     )
-  if (claim.held)
+  if (claim.isHeld)
     throw new UsageError('This process has a cluster already. Stop it first, or change it with scale() and reload()')
   const { processes, balance, signals, logger, ...settings } = readOptions(options)
-  claim.held = true
+  claim.take()
   const launcher = new ClusterLauncher({ processes, sharedHandle: balance === 'os', signals, logger, ...settings })
   const { cluster, supervisor, boot } = buildPrimary<C>(settings, {
     clock: systemClock(),
@@ -48,7 +46,7 @@ async function start<C extends AnyContract>(options: ClusterOptions<C>): Promise
   const release = signals ? handleSignals(supervisor, logger) : () => {}
   let booted = false
   void cluster.closed.then((end) => {
-    claim.held = false
+    claim.release()
     release()
     // A boot that failed has rejected, and is the caller's to handle.
     if (end.reason === 'failed' && booted) process.exitCode = 1

@@ -11,13 +11,17 @@ type Listener = (detail: any) => void
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<Listener>>()
   readonly #logger: Logger
+  readonly #names: readonly (keyof Events)[]
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, names: readonly (keyof Events)[]) {
     this.#logger = logger
+    this.#names = names
   }
 
   /** Adds a listener; the same function is added once. Returns what removes it. */
   on<E extends keyof Events>(event: E, listener: (detail: Events[E]) => void): () => void {
+    if (!this.#names.includes(event))
+      throw new UsageError(`There is no event ${JSON.stringify(event)}. Events are ${this.#names.join(', ')}`)
     if (typeof listener !== 'function') throw new UsageError(`Expected a function as the listener of ${String(event)}`)
     const listeners = this.#listeners.get(event) ?? new Set()
     this.#listeners.set(event, listeners.add(listener))

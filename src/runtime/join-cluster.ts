@@ -1,6 +1,8 @@
 import type { AnyContract, UntypedContract, WorkerMethods } from '../protocol/contract.js'
+import { UsageError } from '../protocol/errors.js'
 import type { DownFrame, UpFrame } from '../protocol/frames.js'
 import type { ProcessRef } from '../protocol/ids.js'
+import { claim } from './claim.js'
 import { systemClock } from './clock.js'
 import { expectObject } from './expect.js'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from './limits.js'
@@ -40,6 +42,10 @@ async function join<C extends AnyContract>(
   const host = WorkerHost.find()
   if (host) return await buildWorker<C>(methods, options, { host, clock, logger })
 
+  if (claim.isHeld)
+    throw new UsageError(
+      'joinCluster was called in the primary of a cluster. Call it in the workers; `isPrimary` tells the two apart',
+    )
   const launcher = new SameProcessLauncher()
   const { boot } = buildPrimary<C>(
     {

@@ -122,12 +122,23 @@ export function readOptions<C extends AnyContract>(options: ClusterOptions<C>): 
   }
 }
 
+/** The program's logger, so that one that throws cannot break what reports to it. */
 export function readLogger(logger: Logger | undefined): Logger {
   if (logger === undefined) return stderrLogger
-  const given: Logger | null = logger
-  expectFunction(given?.warn, 'logger.warn')
-  expectFunction(given?.error, 'logger.error')
-  return logger
+  expectObject(logger, 'logger')
+  expectFunction(logger.warn, 'logger.warn')
+  expectFunction(logger.error, 'logger.error')
+  const guarded =
+    (level: keyof Logger): Logger[keyof Logger] =>
+    (message, error) => {
+      try {
+        logger[level](message, error)
+      } catch (failure) {
+        stderrLogger[level](message, error)
+        stderrLogger.error(`the logger's \`${level}\` threw`, failure)
+      }
+    }
+  return { warn: guarded('warn'), error: guarded('error') }
 }
 
 function readProcesses(options: Omit<ClusterOptions, 'methods'>): ProcessOptions {

@@ -2,8 +2,9 @@
  * Whoever reads a stack wants the lines of the program. Ours are left out of it: between the program's `await` and the
  * error lie only steps of this library. A stack names its files as built, or through the source map as written.
  */
-const PACKAGE = decodeURI(new URL('../../', import.meta.url).pathname)
-const OWN = [`${PACKAGE}dist/`, `${PACKAGE}src/`]
+const PACKAGE = /^file:\/\/(.*\/)(?:dist|src)\/runtime\/own-frames\.[jt]s$/.exec(import.meta.url)?.[1]
+/** As a URL and as a path; nothing when this file was bundled into a program, whose frames are then not ours to drop. */
+const OWN = PACKAGE ? [PACKAGE, decodeURI(PACKAGE)].flatMap((folder) => [`${folder}dist/`, `${folder}src/`]) : []
 
 /** Takes our frames out of the error's stack, in place. A stack that is nothing else stays as it is. */
 export function withoutOwnFrames<E>(error: E): E {

@@ -1,23 +1,21 @@
 import type { AnyContract } from '../protocol/contract.js'
-import type { DownFrame, LifeUpFrame, MemberFrame, MessagingDownFrame, UpFrame } from '../protocol/frames.js'
+import type { LifeUpFrame, MessagingDownFrame, UpFrame } from '../protocol/frames.js'
 import { PRIMARY } from '../protocol/ids.js'
-import type { MethodTable } from '../protocol/method-table.js'
 import type { Clock } from './clock.js'
 import { Emitter } from './emitter.js'
-import { expectPositiveInteger } from './expect.js'
+import { expectBoolean, expectKnown, expectObject, expectPositiveInteger } from './expect.js'
 import type { Logger } from './logger.js'
 import { Members } from './messaging/members.js'
 import { Messenger, type MessengerOptions } from './messaging/messenger.js'
 import { toMethodTable } from './messaging/method-registry.js'
 import { Peer } from './messaging/peer.js'
-import { Router } from './messaging/router.js'
+import { Router, type RouterStats } from './messaging/router.js'
 import type { PrimarySettings } from './options.js'
-import type { Child, Launcher } from './supervision/child.js'
-import type { ClusterEnd, ClusterEvents } from './supervision/events.js'
-import type { Incarnation } from './supervision/incarnation.js'
+import { Roster } from './roster.js'
+import type { Launcher } from './supervision/child.js'
+import { type ClusterEnd, type ClusterEvents, EVENT_NAMES } from './supervision/events.js'
 import type { SupervisorReports } from './supervision/process-watch.js'
 import type { RetireReport } from './supervision/retire.js'
-import { publicState, type Slot } from './supervision/slot.js'
 import { Supervisor } from './supervision/supervisor.js'
 import { memoryLink } from './transports/memory.js'
 
@@ -31,6 +29,11 @@ export interface PrimaryPorts {
 export interface StopOptions {
   /** End every worker now, with SIGKILL, instead of draining. Default false. */
   readonly force?: boolean | undefined
+}
+
+export interface PrimaryStats extends RouterStats {
+  /** Calls of the primary itself that have no answer yet. */
+  readonly pending: number
 }
 
 /** The cluster as the primary sees and rules it. */
@@ -59,11 +62,18 @@ export class PrimaryCluster<C extends AnyContract> extends Messenger<C> implemen
   }
 
   /** Ends the cluster: connections drain, then calls, then the workers get SIGTERM. Resolves with what was done by force. */
-  async stop({ force = false }: StopOptions = {}): Promise<RetireReport> {
+  async stop(options: StopOptions = {}): Promise<RetireReport> {
+    expectKnown(expectObject(options, 'options'), ['force'], 'options.')
+    const force = expectBoolean(options.force ?? false, 'options.force')
     if (!force) return await this.#parts.supervisor.stop()
     const killed = this.processes.size
     await this.#parts.supervisor.kill()
     return { cut: 0, killed }
+  }
+
+  /** What waits and what was lost, as numbers since the start: for a health endpoint. */
+  stats(): PrimaryStats {
+    return this.#parts.stats()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -82,6 +92,7 @@ export class PrimaryCluster<C extends AnyContract> extends Messenger<C> implemen
 
 interface PrimaryParts extends MessengerOptions {
   readonly supervisor: Supervisor
+  readonly stats: () => PrimaryStats
   readonly events: Emitter<ClusterEvents>
   readonly closed: Promise<ClusterEnd>
 }
@@ -100,7 +111,7 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
   const { methods, limits, timeouts } = settings
   const members = new Members({ calls: (incarnation) => router.calls(incarnation) })
   const router: Router = new Router({ members, limits, timeouts, clock, logger })
-  const events = new Emitter<ClusterEvents>(logger)
+  const events = new Emitter<ClusterEvents>(logger, EVENT_NAMES)
 
   // The primary's own messaging talks to the router as a worker's does: up at once, so that what the router refuses is
   // refused to whoever asks; down over a link inside the process, so that no answer arrives inside the question.
@@ -128,7 +139,7 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     close = resolve
   })
   const primaryMethods = toMethodTable(methods)
-  const roster = new Roster(members, router, clock, primaryMethods)
+  const roster = new Roster({ members, router, clock, primaryMethods })
   const supervisor: Supervisor = new Supervisor({
     ...settings,
     clock,
@@ -165,6 +176,7 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     } satisfies SupervisorReports,
   })
   const refusal = router.refusal.bind(router)
+  const stats = (): PrimaryStats => ({ ...router.stats(), pending: peer.caller.pending })
   const cluster = new PrimaryCluster<C>({
     peer,
     members,
@@ -174,6 +186,7 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     supervisor,
     events,
     closed,
+    stats,
   })
   return { cluster, supervisor, boot: () => supervisor.boot() }
 }
@@ -190,88 +203,4 @@ const LIFE: ReadonlySet<string> = new Set<LifeUpFrame['kind']>([
 
 function isLife(frame: UpFrame): frame is LifeUpFrame {
   return LIFE.has(frame.kind)
-}
-
-/** How often workers are told of counts (calls, connections) that have changed, ms. States are told at once. */
-const COUNTS_INTERVAL = 1_000
-
-/** Turns the supervisor's word of its processes into the list of members, and passes it on to whoever has joined. */
-class Roster {
-  readonly #members: Members
-  readonly #router: Router
-  readonly #clock: Clock
-  readonly #primaryMethods: MethodTable
-  /** Workers that have called `joinCluster`, by incarnation. */
-  readonly #audience = new Map<number, Child>()
-  /** What was said last of each live process, and of those whose counts alone have changed since. */
-  readonly #frames = new Map<number, MemberFrame>()
-  readonly #untold = new Set<number>()
-
-  constructor(members: Members, router: Router, clock: Clock, primaryMethods: MethodTable) {
-    this.#members = members
-    this.#router = router
-    this.#clock = clock
-    this.#primaryMethods = primaryMethods
-  }
-
-  joined(incarnation: number, child: Child): void {
-    this.#audience.set(incarnation, child)
-  }
-
-  left(incarnation: number): void {
-    this.#audience.delete(incarnation)
-    this.#untold.delete(incarnation)
-  }
-
-  tell(frame: DownFrame): void {
-    for (const child of this.#audience.values()) child.link.send(frame)
-  }
-
-  changed(incarnation: Incarnation, slot: Slot, removed: boolean): void {
-    const current = slot.state.incarnation === incarnation
-    const state = current ? publicState(slot) : incarnation.phase === 'draining' ? 'draining' : 'starting'
-    const frame: MemberFrame = {
-      kind: 'member',
-      member: incarnation.record(state, current),
-      gone: incarnation.phase === 'gone',
-      removed,
-    }
-    const previous = this.#frames.get(incarnation.ref.incarnation)
-    if (frame.gone) this.#frames.delete(incarnation.ref.incarnation)
-    else this.#frames.set(incarnation.ref.incarnation, frame)
-    this.#members.apply(frame)
-    if (
-      previous &&
-      !frame.gone &&
-      previous.member.state === state &&
-      previous.member.current === current &&
-      previous.member.methods === frame.member.methods
-    ) {
-      return this.#countsChanged(incarnation.ref.incarnation)
-    }
-    this.tell(frame)
-    this.#router.membersChanged()
-  }
-
-  welcome(): DownFrame & { kind: 'welcome' } {
-    const members = [...this.#frames.values()].map(({ member }) => this.#counted(member))
-    return { kind: 'welcome', members, primary: this.#primaryMethods }
-  }
-
-  #countsChanged(incarnation: number): void {
-    if (this.#untold.size === 0) this.#clock.after(COUNTS_INTERVAL, () => this.#tellCounts(), { idle: true })
-    this.#untold.add(incarnation)
-  }
-
-  #tellCounts(): void {
-    for (const incarnation of this.#untold) {
-      const frame = this.#frames.get(incarnation)
-      if (frame) this.tell({ ...frame, member: this.#counted(frame.member) })
-    }
-    this.#untold.clear()
-  }
-
-  #counted(member: MemberFrame['member']): MemberFrame['member'] {
-    return { ...member, calls: this.#router.calls(member.incarnation) }
-  }
 }

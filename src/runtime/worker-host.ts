@@ -21,8 +21,8 @@ export interface WorkerHostOptions {
   readonly identity: WorkerIdentity
   readonly link: Transport<UpFrame, DownFrame>
   readonly clock: Clock
-  /** Closes this process's connections by the deadline; gives how many it had to cut. */
-  readonly drainConnections: (request: DrainFrame) => Promise<number>
+  /** Closes this process's connections by the deadline; gives how many it had to cut. `hooks` are the program's own. */
+  readonly drainConnections: (request: DrainFrame, hooks: Promise<unknown>) => Promise<number>
   /** From now on SIGTERM may end the process. */
   readonly released: () => void
 }
@@ -90,7 +90,8 @@ export class WorkerHost {
     const hooks = [...this.#drainHooks].map(async (hook) => hook({ mode: frame.mode, within: left }))
     for (const hook of hooks)
       hook.catch((error: unknown) => process.emitWarning(error instanceof Error ? error : String(error)))
-    const [cut] = await Promise.all([drainConnections(frame), within(clock, left, Promise.allSettled(hooks))])
+    const settled = within(clock, left, Promise.allSettled(hooks))
+    const [cut] = await Promise.all([drainConnections(frame, settled), settled])
     this.link.send({ kind: 'drained', cut })
   }
 

@@ -10,7 +10,7 @@ import { Messenger, type MessengerOptions } from './messaging/messenger.js'
 import { registerMethods, toMethodTable } from './messaging/method-registry.js'
 import { Peer } from './messaging/peer.js'
 import { resolve } from './messaging/resolve.js'
-import type { ClusterEnd, ClusterEvents } from './supervision/events.js'
+import { type ClusterEnd, type ClusterEvents, EVENT_NAMES } from './supervision/events.js'
 import type { DrainRequest, WorkerHost } from './worker-host.js'
 
 export interface JoinOptions {
@@ -90,7 +90,10 @@ export async function buildWorker<C extends AnyContract>(
   const concurrency = readConcurrency(options)
   const { link } = host
   const members = new Members()
-  const events = new Emitter<WorkerClusterEvents>(logger)
+  const events = new Emitter<WorkerClusterEvents>(
+    logger,
+    EVENT_NAMES.filter((name) => name !== 'message'),
+  )
   const peer = new Peer({
     self: { id, incarnation },
     link: {
@@ -128,7 +131,7 @@ export async function buildWorker<C extends AnyContract>(
     host.join({ frame, closed: end }, () => peer.actor.idle())
     link.send({ kind: 'join', methods: toMethodTable(registry) })
   })
-  for (const member of welcome.members) members.apply({ member, gone: false, removed: false })
+  for (const member of welcome.members) members.apply(member)
 
   // One turn later, so that subscriptions made right after `await joinCluster(…)` go out first, in the same batch.
   clock.nextTurn(() => link.send({ kind: 'ready', cause: 'join' }))

@@ -54,7 +54,7 @@ const down = {
     acknowledged: [{ id: 0, incarnation: 0 }],
     failed: [{ id: 1, incarnation: 2, error: { code: 'ERR_REMOTE', details: {} } }],
   },
-  welcome: { kind: 'welcome', members: [member], primary: {} },
+  welcome: { kind: 'welcome', members: [{ member, gone: false, removed: false }], primary: {} },
   member: { kind: 'member', member, gone: false, removed: false },
   event: { kind: 'event', name: 'ready', detail: {} },
   drain: { kind: 'drain', mode: 'stop', deadline: 1 },

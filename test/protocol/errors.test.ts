@@ -127,7 +127,10 @@ describe('messages name the method, the target and what to do', () => {
     ],
     ['RemoteError', 'resize on worker 2 threw TypeError: no'],
     ['ClusterClosedError', 'status on the primary was refused: the cluster is stopping or has stopped'],
-    ['BootError', 'The cluster did not start. Worker 1 exited with code 1. Its last output:\n  line 1\n  line 2'],
+    [
+      'BootError',
+      'The workers could not be started. Worker 1 exited with code 1. Its last output:\n  line 1\n  line 2',
+    ],
   ])('%s', (name, message) => {
     expect(catalogue[name].message).toBe(message)
   })
@@ -140,7 +143,7 @@ describe('messages name the method, the target and what to do', () => {
 
   test('a failed start that printed nothing says so', () => {
     const error = new errors.BootError({ failures: [{ ...failed, id: 2, reason: 'ended', output: ' \n' }] })
-    expect(error.message).toBe('The cluster did not start. Worker 2 ended. It printed nothing on stderr.')
+    expect(error.message).toBe('The workers could not be started. Worker 2 ended. It printed nothing on stderr.')
   })
 })
 

@@ -102,7 +102,12 @@ export class Actor {
       frame,
       admission === 'cycle'
         ? this.#cycle(frame, chain, 'it would wait for itself')
-        : new MailboxFullError({ ...this.#name(frame), limit: mailboxLimit, queue: 'mailbox' }),
+        : new MailboxFullError({
+            ...this.#name(frame),
+            limit: mailboxLimit,
+            queue: 'mailbox',
+            abandoned: this.#mailbox.abandoned,
+          }),
     )
   }
 
@@ -115,12 +120,13 @@ export class Actor {
     if (!accepted) return
     this.#calls.delete(route)
     accepted.context.abort(new CallAbortedError(this.#name(accepted.frame)))
-    if (this.#mailbox.withdraw(accepted.letter)) this.#checkIdle()
+    this.#mailbox.withdraw(accepted.letter)
+    this.#checkIdle()
   }
 
-  /** Resolves when nothing that was accepted is left. */
+  /** Resolves when nothing is left that somebody waits for, or that is a cast. */
   idle(): Promise<void> {
-    if (this.#mailbox.size === 0) return Promise.resolve()
+    if (this.#isIdle()) return Promise.resolve()
     return new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
@@ -142,7 +148,9 @@ export class Actor {
     }
     let value: unknown
     try {
-      value = await runInContext(context, () => run(...args))
+      const returned = runInContext(context, () => run(...args))
+      // A value that is there is encoded now, before another call of this batch can change what it refers to.
+      value = isThenable(returned) ? await returned : returned
     } catch (error) {
       return this.#thrown(frame, error)
     }
@@ -165,8 +173,12 @@ export class Actor {
     this.#checkIdle()
   }
 
+  #isIdle(): boolean {
+    return this.#mailbox.size === this.#mailbox.abandoned
+  }
+
   #checkIdle(): void {
-    if (this.#mailbox.size > 0) return
+    if (!this.#isIdle()) return
     const waiting = this.#onIdle
     this.#onIdle = []
     for (const resolve of waiting) resolve()
@@ -231,4 +243,8 @@ export class Actor {
     const { id } = this.#options.self
     return { target: id === 0 ? 'primary' : id, method: frame.method, sent: 'no' }
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

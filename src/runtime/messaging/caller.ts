@@ -11,6 +11,7 @@ import {
 } from '../../protocol/errors.js'
 import type { CallFrame, FailureFrame, Payload, ResultFrame, WireTarget } from '../../protocol/frames.js'
 import { decodePayload } from '../../protocol/payload.js'
+import { AbortSignals } from '../abort-signals.js'
 import type { Clock } from '../clock.js'
 import type { Limits, Timeouts } from '../limits.js'
 import { activeContext } from './call-context.js'
@@ -40,11 +41,17 @@ type Answer = ResultFrame | FailureFrame | (() => TroupeError) | 'closed'
 export class Caller {
   readonly #options: CallerOptions
   readonly #pending: Pending<Answer>
+  readonly #signals = new AbortSignals()
   #closed = false
 
   constructor(options: CallerOptions) {
     this.#options = options
     this.#pending = new Pending(options.clock)
+  }
+
+  /** How many have no answer yet. */
+  get pending(): number {
+    return this.#pending.size
   }
 
   async call(request: CallRequest): Promise<unknown> {
@@ -109,7 +116,7 @@ export class Caller {
         const aborted = (): TroupeError => new CallAbortedError({ ...name, sent: 'maybe' }, { cause: reason })
         if (this.#pending.settle(id, aborted)) link.send({ kind: 'cancel', id })
       }
-      if (signal) release.push(onAbort(signal, giveUp))
+      if (signal) release.push(this.#signals.on(signal, giveUp))
       if (context) release.push(context.onAbort(giveUp))
     })
   }
@@ -140,10 +147,4 @@ function decode(payload: Payload, name: CallName): unknown {
     if (!(error instanceof PayloadError)) throw error
     throw new PayloadError({ path: error.path, reason: error.reason, ...name, sent: 'yes' })
   }
-}
-
-function onAbort(signal: AbortSignal, giveUp: (reason: unknown) => void): () => void {
-  const listener = (): void => giveUp(signal.reason)
-  signal.addEventListener('abort', listener, { once: true })
-  return () => signal.removeEventListener('abort', listener)
 }

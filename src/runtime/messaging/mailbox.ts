@@ -25,6 +25,7 @@ export class Mailbox {
   readonly #options: MailboxOptions
   readonly #running = new Set<Letter>()
   readonly #waiting = new Set<Letter>()
+  readonly #abandoned = new Set<Letter>()
 
   constructor(options: MailboxOptions) {
     this.#options = options
@@ -32,6 +33,11 @@ export class Mailbox {
 
   get size(): number {
     return this.#running.size + this.#waiting.size
+  }
+
+  /** Of those, how many still run though nobody waits for them any more. */
+  get abandoned(): number {
+    return this.#abandoned.size
   }
 
   admit(letter: Letter): Admission {
@@ -48,6 +54,7 @@ export class Mailbox {
   /** The letter has ended: its place goes to whoever waited longest and may now start. */
   release(letter: Letter): void {
     if (!this.#running.delete(letter)) return
+    this.#abandoned.delete(letter)
     for (const next of this.#waiting) {
       if (this.#running.size >= this.#options.concurrency) return
       if (!this.#mayStart(next)) continue
@@ -56,9 +63,9 @@ export class Mailbox {
     }
   }
 
-  /** Nobody waits for it any more. False when it runs already, and so keeps its place. */
-  withdraw(letter: Letter): boolean {
-    return this.#waiting.delete(letter)
+  /** Nobody waits for it any more. One that runs keeps its place, and is counted as abandoned. */
+  withdraw(letter: Letter): void {
+    if (!this.#waiting.delete(letter) && this.#running.has(letter)) this.#abandoned.add(letter)
   }
 
   #start(letter: Letter): void {

@@ -19,6 +19,7 @@ import { validateNow } from '../../protocol/schema.js'
 import { expectBoolean, expectDuration, expectFunction, expectKnown, expectObject, unexpected } from '../expect.js'
 import type { Timeouts } from '../limits.js'
 import { withoutOwnFrames } from '../own-frames.js'
+import { LiveView } from './live-view.js'
 import type { Members, WorkerInfo } from './members.js'
 import type { Peer } from './peer.js'
 import { methodProxy } from './proxy.js'
@@ -63,18 +64,23 @@ export interface MessengerOptions {
 export abstract class Messenger<C extends AnyContract> {
   readonly #options: MessengerOptions
 
+  readonly #workers: ReadonlyMap<number, WorkerInfo>
+  readonly #processes: ReadonlyMap<number, WorkerInfo>
+
   constructor(options: MessengerOptions) {
     this.#options = options
+    this.#workers = new LiveView(options.members.workers)
+    this.#processes = new LiveView(options.members.processes)
   }
 
   /** What each worker id means now. A live view: read it again later. */
   get workers(): ReadonlyMap<number, WorkerInfo> {
-    return this.#options.members.workers
+    return this.#workers
   }
 
   /** Every live process, by incarnation; also those that drain while their replacement serves. */
   get processes(): ReadonlyMap<number, WorkerInfo> {
-    return this.#options.members.processes
+    return this.#processes
   }
 
   /**

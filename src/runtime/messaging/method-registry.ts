@@ -2,7 +2,7 @@ import { printable } from '../../protocol/address.js'
 import { METHOD_OPTIONS, type MethodOptions } from '../../protocol/contract.js'
 import { UsageError } from '../../protocol/errors.js'
 import { type MethodTable, type MethodTraits, NEVER_REMOTE } from '../../protocol/method-table.js'
-import { expectDuration, expectPositiveInteger } from '../expect.js'
+import { expectDuration, expectKnown, expectPositiveInteger } from '../expect.js'
 
 /** A method as this process runs it. */
 export interface RegisteredMethod {
@@ -45,6 +45,14 @@ export function registerMethods(methods: object | undefined, option: string): Re
   return registry
 }
 
+const METHOD_OPTION_NAMES = [
+  'idempotent',
+  'timeout',
+  'concurrency',
+  'input',
+  'output',
+] as const satisfies (keyof MethodOptions)[]
+
 export function toMethodTable(registry: ReadonlyMap<string, RegisteredMethod>): MethodTable {
   const table: Record<string, MethodTraits> = {}
   for (const { name, options } of registry.values()) {
@@ -55,6 +63,7 @@ export function toMethodTable(registry: ReadonlyMap<string, RegisteredMethod>): 
 
 function readOptions(run: object, subject: string): MethodOptions {
   const options = (run as { [METHOD_OPTIONS]?: MethodOptions })[METHOD_OPTIONS] ?? {}
+  expectKnown(options, METHOD_OPTION_NAMES, `${subject}.`)
   if (options.timeout !== undefined) expectDuration(options.timeout, `${subject}.timeout`)
   if (options.concurrency !== undefined) expectPositiveInteger(options.concurrency, `${subject}.concurrency`)
   for (const schema of ['input', 'output'] as const) {

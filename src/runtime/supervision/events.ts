@@ -65,3 +65,17 @@ export type ClusterEnd =
   | { readonly reason: 'failed'; readonly error: TroupeError }
   /** In a worker: the primary is gone. */
   | { readonly reason: 'disconnected' }
+
+/** The names, for whoever misspells one. */
+export const EVENT_NAMES = [
+  'fork',
+  'online',
+  'listening',
+  'ready',
+  'disconnect',
+  'exit',
+  'restart',
+  'failed',
+  'reload',
+  'message',
+] as const satisfies readonly (keyof ClusterEvents)[]

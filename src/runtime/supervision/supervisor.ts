@@ -43,7 +43,8 @@ export class Supervisor {
 
   async #boot(): Promise<void> {
     const failures = await this.#grow(this.#options.workers)
-    if (this.#phase !== 'booting') throw new ClusterClosedError({ method: 'createCluster' })
+    if (this.#phase !== 'booting')
+      throw new ClusterClosedError({ method: 'createCluster', reason: 'it was stopped before every worker was ready' })
     if (failures.length === 0) {
       this.#phase = 'running'
       return

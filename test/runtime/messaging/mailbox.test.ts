@@ -84,7 +84,7 @@ test('who waits can be taken out, and is never started', () => {
   const { mailbox, started, letter } = open({ concurrency: 1 })
   const [first, waiting, last] = [letter('a'), letter('b'), letter('c')]
   for (const one of [first, waiting, last]) mailbox.admit(one)
-  expect(mailbox.withdraw(waiting)).toBe(true)
+  mailbox.withdraw(waiting)
   mailbox.release(first)
   expect(started).toEqual(['a', 'c'])
 })
@@ -93,8 +93,12 @@ test('who runs keeps its place when nobody waits for it any more', () => {
   const { mailbox, started, letter } = open({ concurrency: 1 })
   const [running, next] = [letter('a'), letter('b')]
   for (const one of [running, next]) mailbox.admit(one)
-  expect(mailbox.withdraw(running)).toBe(false)
+  mailbox.withdraw(running)
   expect(started).toEqual(['a'])
+  expect(mailbox.abandoned).toBe(1)
+  mailbox.release(running)
+  expect(mailbox.abandoned).toBe(0)
+  expect(started).toEqual(['a', 'b'])
 })
 
 test('a letter that only its own ancestors of the same method hold back is a cycle, whatever else runs', () => {
