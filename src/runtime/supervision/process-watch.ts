@@ -101,8 +101,8 @@ export class ProcessWatch {
   }
 
   #checkReady(incarnation: Incarnation): void {
-    if (incarnation.phase !== 'starting' || incarnation.intended || incarnation.missing(this.#options.ready).length > 0)
-      return
+    if (incarnation.phase !== 'starting' || incarnation.intended || incarnation.verdict !== undefined) return
+    if (incarnation.missing(this.#options.ready).length > 0) return
     incarnation.phase = 'ready'
     incarnation.readyTimer?.cancel()
     this.#options.slots.becameReady(incarnation)
