@@ -1,5 +1,5 @@
 /** The one cluster that this process may have, as its primary: node has one set of workers per process, and so have we. */
-export class ClusterClaim {
+class ClusterClaim {
   #held = false
 
   get isHeld(): boolean {

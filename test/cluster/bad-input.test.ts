@@ -68,7 +68,7 @@ describe('createCluster refuses', () => {
     [{ ready: 'soon' }, "Expected `ready` to be one of 'auto', 'join', 'listen', 'online', 'manual', got \"soon\""],
     [{ balance: 'least' }, "Expected `balance` to be one of 'round-robin', 'os', got \"least\""],
     [{ signals: 'SIGINT' }, 'Expected `signals` to be true or false, got "SIGINT"'],
-    [{ logger: null }, 'Expected `logger.warn` to be a function, got undefined'],
+    [{ logger: null }, 'Expected `logger` to be an object, got null'],
     [{ logger: { warn() {} } }, 'Expected `logger.error` to be a function, got undefined'],
     [{ restart: false }, 'Expected `restart` to be an object, got false'],
     [
@@ -191,7 +191,7 @@ describe('joinCluster refuses', () => {
     [4, 'Expected `options` to be an object, got 4'],
     [{ concurrency: 0 }, 'Expected `concurrency` to be a positive integer, got 0'],
     [{ concurency: 1 }, 'Unknown option `concurency`. Known are `concurrency`, `logger`'],
-    [{ logger: 5 }, 'Expected `logger.warn` to be a function, got undefined'],
+    [{ logger: 5 }, 'Expected `logger` to be an object, got 5'],
   ])('the options %j', async (options, message) => {
     expect((await refusal(() => joinCluster({}, options as Anything))).message).toBe(message)
   })

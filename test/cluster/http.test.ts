@@ -58,7 +58,7 @@ describe('workers that listen as any program does', () => {
     const starting = startCluster({ exec: fixture('sup-plain'), args: ['0'], workers: 1, ready: 'listen' })
     const cluster = await starting
     const ports: (number | undefined)[] = []
-    cluster.on('listening', ({ address }) => ports.push(address.port))
+    cluster.on('listening', ({ address }) => ports.push(address.port ?? undefined))
     await cluster.scale(3)
     await cluster.reload()
     expect(ports).toHaveLength(5)
@@ -92,10 +92,11 @@ describe('workers that listen as any program does', () => {
     })
     const requests = [1, 2, 3, 4].map(() => get({ port, host: '127.0.0.1', path: '/hold', agent: false }))
     for (const request of requests) request.on('response', (response) => response.resume())
-    const connections = (): number[] => [...cluster.workers.values()].map((worker) => worker.connections)
-    await expect.poll(connections, SOON).toEqual([2, 2])
+    // How many each gets is node's business: whoever takes its connection sooner gets the next one too.
+    const connections = (): number => [...cluster.workers.values()].reduce((sum, worker) => sum + worker.connections, 0)
+    await expect.poll(connections, SOON).toBe(4)
     await cluster.callAll('finish', [])
-    await expect.poll(connections, SOON).toEqual([0, 0])
+    await expect.poll(connections, SOON).toBe(0)
   })
 })
 

@@ -22,20 +22,20 @@ export interface LinkUnderTest {
 }
 
 /** What arrived, as "1", "2", …, and "closed". */
-export function listen(transport: Transport<Numbered, Numbered>): string[] {
+function listen(transport: Transport<Numbered, Numbered>): string[] {
   const heard: string[] = []
   transport.receive({ frame: ({ n }) => heard.push(String(n)), closed: () => heard.push('closed') })
   return heard
 }
 
-export const numbered = (n: number): Numbered => ({ kind: 'numbered', n })
+const numbered = (n: number): Numbered => ({ kind: 'numbered', n })
 
 /** Sends the numbers from `first` to `last`. */
-export function sendAll(transport: Transport<Numbered, Numbered>, first: number, last: number): void {
+function sendAll(transport: Transport<Numbered, Numbered>, first: number, last: number): void {
   for (let n = first; n <= last; n++) transport.send(numbered(n))
 }
 
-export const numbers = (first: number, last: number): string[] =>
+const numbers = (first: number, last: number): string[] =>
   Array.from({ length: last - first + 1 }, (_, index) => String(first + index))
 
 /** Holds an implementation to the contract that `src/protocol/transport.ts` states. */

@@ -16,6 +16,7 @@ const up = {
   hello: { kind: 'hello', version: 1, incarnation: 1 },
   join: { kind: 'join', methods: { m: { idempotent: true } } },
   ready: { kind: 'ready', cause: 'join' },
+  listens: { kind: 'listens', addresses: [{ address: null, port: 0, addressType: 4 }] },
   load: { kind: 'load', connections: 0 },
   drained: { kind: 'drained', cut: 0 },
   released: { kind: 'released' },

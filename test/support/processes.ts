@@ -17,7 +17,7 @@ const MARK = 'TEST_MARK'
 process.env[MARK] = `${process.pid}-${process.hrtime.bigint()}`
 
 /** stderr comes to the primary, for the evidence, and is not passed on into the test's report. */
-export const QUIET: NonNullable<ClusterOptions['stdio']> = ['ignore', 'ignore', 'pipe', 'ipc']
+const QUIET: NonNullable<ClusterOptions['stdio']> = ['ignore', 'ignore', 'pipe', 'ipc']
 
 /** The compiled fixture program of that name. */
 export const fixture = (name: string): URL => new URL(`../../build/fixtures/${name}.js`, import.meta.url)

@@ -80,7 +80,7 @@ export class Incarnation {
 }
 
 /** A promise that is settled from outside, once, and can be asked whether it was. */
-export class Signal<T> {
+class Signal<T> {
   readonly promise: Promise<T>
   #resolve!: (value: T) => void
   #fired = false
