@@ -204,6 +204,9 @@ describe('a running cluster refuses', () => {
       [() => cluster.scale(0), 'Expected `workers` to be a positive integer, got 0'],
       [() => cluster.scale('3' as Anything), 'Expected `workers` to be a positive integer, got "3"'],
       [() => cluster.on('exit', undefined as Anything), 'Expected a function as the listener of exit'],
+      [() => cluster.stop(null as Anything), 'Expected `options` to be an object, got null'],
+      [() => cluster.stop({ force: 'yes' as Anything }), 'Expected `options.force` to be true or false, got "yes"'],
+      [() => cluster.stop({ forced: true } as Anything), 'Unknown option `options.forced`. Known are `options.force`'],
     ]
     for (const [attempt, message] of attempts) {
       const error = await refusal(attempt)

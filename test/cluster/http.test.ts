@@ -48,7 +48,8 @@ describe('workers that listen as any program does', () => {
     const served: number[] = []
     for (let request = 0; request < 9; request += 1) served.push((await ask({ port })).pid)
     const pids = [...cluster.workers.values()].map(({ pid }) => pid)
-    expect(pids.map((pid) => served.filter((by) => by === pid).length)).toEqual([3, 3, 3])
+    expect(new Set(served.slice(0, 3))).toEqual(new Set(pids))
+    expect(new Set(served.slice(3))).toEqual(new Set(pids))
     // Round robin: the primary accepts, workers hold no listening socket.
     expect(holdsListener(process.pid, port)).toBe(true)
     expect(pids.map((pid) => holdsListener(pid, port))).toEqual([false, false, false])
@@ -91,7 +92,7 @@ describe('workers that listen as any program does', () => {
       ready: 'listen',
     })
     const requests = [1, 2, 3, 4].map(() => get({ port, host: '127.0.0.1', path: '/hold', agent: false }))
-    for (const request of requests) request.on('response', (response) => response.resume())
+    for (const request of requests) request.on('response', (response) => response.resume()).on('error', () => {})
     // How many each gets is node's business: whoever takes its connection sooner gets the next one too.
     const connections = (): number => [...cluster.workers.values()].reduce((sum, worker) => sum + worker.connections, 0)
     await expect.poll(connections, SOON).toBe(4)

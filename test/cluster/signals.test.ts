@@ -123,6 +123,20 @@ describe('with signals: true', () => {
     expect(await program.ended).toEqual(ORDERLY)
   })
 
+  it('SIGHUP to the whole process group reloads, too: the workers leave it to the primary', async () => {
+    const { program } = await startPrimary()
+    program.killGroup('SIGHUP')
+    await expect
+      .poll(() => program.lines.filter(({ reload }) => (reload as { phase: string })?.phase === 'finished'), SOON)
+      .toHaveLength(1)
+    expect(exits(program)).toMatchObject([
+      { intended: true, signal: 'SIGTERM' },
+      { intended: true, signal: 'SIGTERM' },
+    ])
+    program.kill('SIGTERM')
+    expect(await program.ended).toEqual(ORDERLY)
+  })
+
   it('SIGHUP during the start reloads when it is over, and does not spoil later reloads', async () => {
     const program = new Program(fixture('sup-primary'), [
       JSON.stringify({ exec: './sup-worker.js', workers: 1, signals: true }),

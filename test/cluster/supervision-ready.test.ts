@@ -86,7 +86,7 @@ describe('a replacement', () => {
     expect(answer).toBe(troupe.workers.get(1)?.pid)
   })
 
-  // Node gives up a listening socket together with its last worker, and chooses anew. It is kept when the primary owns it.
+  // Node gives up a listening socket together with its last worker, and the system chooses another port.
   it('is ready again on a port that the system chose, when its predecessor was the last to hold it', async () => {
     const start = new Start('listen', 0)
     await step('start')

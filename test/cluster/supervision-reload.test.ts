@@ -252,7 +252,7 @@ describe('a rolling reload under load', () => {
     }
   }
 
-  it('fails no request, neither of keep-alive clients nor of one connection per request', async () => {
+  it('fails no request, neither of keep-alive clients nor of one connection per request', async ({ annotate }) => {
     const port = await freePort()
     const cluster = await start({ workers: 2, ready: 'listen', env: { SUP_LISTEN: String(port) } })
     const before = pids(cluster)
@@ -281,7 +281,7 @@ describe('a rolling reload under load', () => {
     await Promise.all(clients)
     for (const { agent } of loads) agent.destroy()
 
-    console.log(
+    await annotate(
       loads
         .map(({ name, answered, by, failures }) => `${name}: ${answered} by ${by.size}, ${failures.length} failed`)
         .join('; '),

@@ -73,7 +73,11 @@ class KeptConnection {
   }
 
   get(path: string): void {
-    this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: worker\r\n\r\n`)
+    this.send(`GET ${path} HTTP/1.1\r\nhost: worker\r\n\r\n`)
+  }
+
+  send(text: string): void {
+    this.#socket.write(text)
   }
 }
 
@@ -137,6 +141,17 @@ describe('stop', () => {
     expect(streaming.received).toMatch(/"pid"/)
     // None was left to the deadline.
     expect(await stopped).toEqual({ cut: 0, killed: 0 })
+  })
+
+  it('closes upgraded connections and those that have sent nothing at once', async () => {
+    const { cluster, socketOf } = await startServing({ workers: 1 })
+    const upgraded = new KeptConnection(socketOf(1))
+    const silent = new KeptConnection(socketOf(1))
+    upgraded.send('GET / HTTP/1.1\r\nhost: worker\r\nconnection: upgrade\r\nupgrade: test\r\n\r\n')
+    await expect.poll(() => upgraded.received, SOON).toMatch(/^HTTP\/1\.1 101 /)
+    await expect.poll(() => cluster.workers.get(1)?.connections, SOON).toBe(2)
+    expect(await cluster.stop()).toEqual({ cut: 0, killed: 0 })
+    await expect.poll(() => [upgraded.closed, silent.closed], SOON).toEqual([true, true])
   })
 
   it('cuts what is still open at the deadline, and says so', async () => {
