@@ -118,8 +118,11 @@ export async function buildWorker<C extends AnyContract>(
   })
   const welcome = await new Promise<WelcomeFrame>((welcomed, refused) => {
     const frame = (frame: DownFrame): void => {
-      if (frame.kind === 'welcome') welcomed(frame)
-      else if (frame.kind === 'member') members.apply(frame)
+      if (frame.kind === 'welcome') {
+        // At once: what follows in the same batch is newer.
+        for (const member of frame.members) members.apply(member)
+        welcomed(frame)
+      } else if (frame.kind === 'member') members.apply(frame)
       else if (frame.kind === 'event') events.emit(frame.name as keyof WorkerClusterEvents, frame.detail as never)
       else peer.receive(frame as MessagingDownFrame)
     }
@@ -131,7 +134,6 @@ export async function buildWorker<C extends AnyContract>(
     host.join({ frame, closed: end }, () => peer.actor.idle())
     link.send({ kind: 'join', methods: toMethodTable(registry) })
   })
-  for (const member of welcome.members) members.apply(member)
 
   // One turn later, so that subscriptions made right after `await joinCluster(…)` go out first, in the same batch.
   clock.nextTurn(() => link.send({ kind: 'ready', cause: 'join' }))
