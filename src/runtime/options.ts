@@ -187,7 +187,7 @@ function readBalance(balance: Balance | undefined): Balance {
 function readRestart(restart: RestartSettings): RestartOptions {
   expectObject(restart, 'restart')
   expectKnown(restart, Object.keys(DEFAULT_RESTART), 'restart.')
-  const backoff = { ...DEFAULT_RESTART.backoff, ...expectObject(restart.backoff ?? {}, 'restart.backoff') }
+  const backoff = complete(expectObject(restart.backoff ?? {}, 'restart.backoff'), DEFAULT_RESTART.backoff)
   expectKnown(backoff, Object.keys(DEFAULT_RESTART.backoff), 'restart.backoff.')
   expectDuration(backoff.min, 'restart.backoff.min')
   expectDuration(backoff.max, 'restart.backoff.max')
@@ -197,7 +197,7 @@ function readRestart(restart: RestartSettings): RestartOptions {
     )
   expectNumber(backoff.factor, 'restart.backoff.factor', 1, 100)
   expectNumber(backoff.jitter, 'restart.backoff.jitter', 0, 1)
-  const { policy, max, within, onLimit } = { ...DEFAULT_RESTART, ...restart }
+  const { policy, max, within, onLimit } = complete(restart, DEFAULT_RESTART)
   expectOneOf(policy, 'restart.policy', ['permanent', 'transient', 'temporary'])
   if (!(Number.isSafeInteger(max) && max >= 0)) throw unexpected('restart.max', 'a whole number, 0 or more', max)
   expectDuration(within, 'restart.within')
@@ -205,16 +205,21 @@ function readRestart(restart: RestartSettings): RestartOptions {
   return { policy, max, within, backoff, onLimit }
 }
 
+/** An option that is undefined is as good as one that is not there. */
+function complete<T extends object>(given: object, defaults: T): T {
+  const defined = Object.entries(given).filter(([, value]) => value !== undefined)
+  return { ...defaults, ...Object.fromEntries(defined) }
+}
+
 function readAll<T extends object>(
   given: Partial<T> | undefined,
   defaults: T,
   name: string,
-  check: (value: unknown, name: string) => number,
+  check: (value: unknown, name: string) => void,
 ): T {
   const values = expectObject(given ?? {}, name)
   expectKnown(values, Object.keys(defaults), `${name}.`)
-  const merged: object = { ...defaults }
-  for (const [key, value] of Object.entries(values))
-    if (value !== undefined) Object.assign(merged, { [key]: check(value, `${name}.${key}`) })
-  return merged as T
+  const completed = complete(values, defaults)
+  for (const [key, value] of Object.entries(completed)) check(value, `${name}.${key}`)
+  return completed
 }
