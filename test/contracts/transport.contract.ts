@@ -116,6 +116,14 @@ export function transportContract(name: string, open: () => LinkUnderTest): void
       expect(heard).toEqual([...numbers(1, 2), 'closed'])
     })
 
+    test('reports the end to whoever receives late, also when nothing was sent', async () => {
+      link.left.close()
+      await settled()
+      const heard = listen(link.right)
+      await settled()
+      expect(heard).toEqual(['closed'])
+    })
+
     test('says nothing after the end, when a frame is what led to it', async () => {
       const heard: string[] = []
       link.right.receive({

@@ -34,6 +34,8 @@ afterEach(() => {
   expect(({} as Record<string, unknown>).polluted).toBeUndefined()
 })
 
+const binaryBeside = { a: { type: 'Buffer', data: '' }, b: 1 }
+
 describe('refuses', () => {
   const attacks: Record<string, string> = {
     'a __proto__ in plain data': '{"plain":{"a":[{"__proto__":{"polluted":1}}]}}',
@@ -67,6 +69,7 @@ describe('refuses', () => {
     'a class': rich({ a: {} }, { a: [['class', 'Account']] }),
     'a symbol': rich({ a: 'x' }, { a: [['symbol', 'x']] }),
     'the Error of superjson, which sets any name': rich({ a: { name: 'x', message: 'y' } }, { a: ['Error'] }),
+    'the Error of superjson, from a text': rich({ a: 'x' }, { a: ['Error'] }),
     'a custom type nobody knows': rich({ a: 1 }, { a: [['custom', 'evil']] }),
     'a custom type with an inherited name': rich({ a: 1 }, { a: [['custom', 'toString']] }),
     'a Set from an object': rich({ a: { length: 1e9 } }, { a: ['set'] }),
@@ -123,6 +126,13 @@ describe('refuses', () => {
     const error = thrown(PayloadError, () => decode(text))
     expect(error.path).toBe('value')
     expect(error.reason).toMatch(/^arrived in a form that is refused: it /)
+  })
+
+  test.each([
+    ['an inherited key', rich({ a: {}, b: 1 }, undefined, { 'a.toString': ['b'] })],
+    ['the inside of binary data', rich(binaryBeside, { a: [['custom', 'binary']] }, { 'a.data': ['b'] })],
+  ])('a reference through %s, before anything is built', (_, text) => {
+    expect(thrown(PayloadError, () => decode(text)).reason).toContain('has a path that leads nowhere')
   })
 
   test('a text that is no JSON', () => {

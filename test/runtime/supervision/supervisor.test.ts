@@ -674,6 +674,7 @@ describe('a scale', () => {
     expect(error.failures.map(({ id }) => id)).toEqual([4])
     expect(s.launcher.living).toEqual(['1/1', '2/2'])
     expect([...s.states.keys()]).toEqual([1, 2])
+    expect(s.log.some((line) => line.startsWith('restart'))).toBe(false)
     expect(s.clock.armed).toBe(0)
   })
 
