@@ -14,6 +14,7 @@ import type { Limits, Timeouts } from '../limits.js'
 import type { Logger } from '../logger.js'
 import { within } from '../within.js'
 import { acknowledgementOf, Broadcast } from './broadcast.js'
+import { Casts, type HeldCast } from './casts.js'
 import { Directory, nameOf, type Refusal } from './directory.js'
 import { type DownLink, Endpoint, type Route } from './endpoint.js'
 import type { Members } from './members.js'
@@ -31,11 +32,6 @@ export interface RouterOptions {
 
 /** What waits for a worker that is starting: a call, or a cast, which has no route. */
 type Held = Route | HeldCast
-interface HeldCast {
-  readonly id?: undefined
-  readonly caller: Endpoint
-  readonly frame: CallFrame
-}
 
 /** A publish waits for its subscribers' links, but no longer than this for one that does not read, ms. */
 const SLOW_SUBSCRIBER = 100
@@ -67,8 +63,7 @@ export class Router {
   readonly #room: WaitingRoom<Held>
   readonly #broadcast: Broadcast
   readonly #drops: DropLog
-  /** Where the last cast went, whose link then tells how fast casts may follow. */
-  #lastCastTo: Endpoint | undefined
+  readonly #casts: Casts
   #lastRoute = 0
   #closed = false
   #onIdle: (() => void)[] = []
@@ -81,6 +76,7 @@ export class Router {
     this.#endpoints = this.#directory.endpoints
     this.#room = new WaitingRoom(options.limits.waiting)
     this.#drops = new DropLog(options.logger, options.clock)
+    this.#casts = new Casts({ directory: this.#directory, room: this.#room, drops: this.#drops })
     this.#broadcast = new Broadcast(options.clock, options.timeouts.ack, this.#drops)
   }
 
@@ -119,7 +115,7 @@ export class Router {
     for (const name of this.#room.names()) {
       if (this.#directory.resolve(name).kind === 'wait') continue
       for (const held of this.#room.empty(name)) {
-        if (held.id === undefined) this.#cast(held.caller, held.frame)
+        if (held.id === undefined) this.#casts.route(held.caller, held.frame)
         else {
           held.caller.send({ kind: 'held', id: held.frame.id, held: false })
           this.#route(held)
@@ -205,7 +201,7 @@ export class Router {
 
   /** Resolves when the link that the last cast was given to has taken it. */
   async castFlushed(): Promise<void> {
-    await this.#lastCastTo?.flushed()
+    await this.#casts.flushed()
   }
 
   /** Resolves when every link has taken what it was given, those that do not read excepted after a while. */
@@ -226,7 +222,11 @@ export class Router {
   }
 
   #call(caller: Endpoint, frame: CallFrame): void {
-    if (frame.id === undefined) return this.#cast(caller, frame)
+    if (frame.id === undefined) {
+      if (this.#closed) this.#casts.drop(new ClusterClosedError(nameOf(frame)))
+      else this.#casts.route(caller, frame)
+      return
+    }
     const route: Route = {
       id: ++this.#lastRoute,
       caller,
@@ -273,24 +273,6 @@ export class Router {
     })
   }
 
-  #cast(caller: Endpoint, frame: CallFrame): void {
-    if (this.#closed) return this.#dropCast(new ClusterClosedError(nameOf(frame)))
-    if (frame.to === 'any') this.#directory.nextTurn()
-    const { method, payload } = frame
-    const resolution = this.#directory.resolve(frame.to)
-    if (resolution.kind === 'deliver') {
-      this.#lastCastTo = this.#endpoints.get(resolution.incarnation)
-      this.#lastCastTo?.send({ kind: 'invoke', from: caller.ref, method, payload })
-    } else if (resolution.kind === 'wait') {
-      if (!this.#room.enter(resolution.room, { caller, frame })) this.#dropCast(this.#directory.noRoom(frame))
-    } else this.#dropCast(this.#directory.refusalOf(resolution, nameOf(frame)))
-  }
-
-  /** Nobody waits for a cast, so the log is told. */
-  #dropCast(error: TroupeError): void {
-    this.#drops.add(`cast ${error.code}`, `a cast was dropped: ${error.message}`)
-  }
-
   /** Made by a method that is still running? Then whoever waits for that method waits for this. */
   #isNested({ chain = [] }: CallFrame): boolean {
     const endpoints = [...this.#endpoints.values()]
@@ -334,7 +316,7 @@ export class Router {
   }
 
   #end(held: Held, error: TroupeError): void {
-    if (held.id === undefined) this.#dropCast(error)
+    if (held.id === undefined) this.#casts.drop(error)
     else this.#fail(held, error)
   }
 
