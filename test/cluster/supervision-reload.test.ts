@@ -36,6 +36,23 @@ function record<E extends keyof ClusterEvents>(cluster: PrimaryCluster<Contract>
   return log
 }
 
+/** Resolves when that process has been asked to drain, and has had time for all that would follow at once. */
+async function drainedForAWhile(cluster: PrimaryCluster<Contract>, askedIn: number[], pid: number): Promise<void> {
+  await expect.poll(() => askedIn, SOON).toContain(pid)
+  for (let turn = 0; turn < 100; turn += 1) await cluster.call(1, 'pid', [])
+}
+
+/** The processes that have been asked to drain, told by a hook in each. */
+async function announceDrains(cluster: PrimaryCluster<Contract>): Promise<number[]> {
+  const askedIn: number[] = []
+  cluster.on(
+    'message',
+    ({ pid, message }) => void ((message as { hook?: string }).hook === 'ended' && askedIn.push(pid)),
+  )
+  await cluster.callAll('onDrain', ['tell'])
+  return askedIn
+}
+
 /** A worker program in a file that a test can replace, as a deploy does. */
 class Release {
   readonly file = join(temporaryFolder(), 'worker.mjs')
@@ -76,11 +93,14 @@ describe('scale', () => {
   it('down waits for the calls that the leaving worker serves', async () => {
     const cluster = await start()
     const log = record(cluster, 'exit', 'restart')
+    const askedIn = await announceDrains(cluster)
+    const leaving = cluster.workers.get(2)!.pid
     const waiting = cluster.call(2, 'wait', [])
     await expect.poll(() => cluster.call(2, 'waiting', []), SOON).toBe(1)
     const scaled = cluster.scale(1)
-    await expect.poll(() => cluster.workers.get(2)?.state, SOON).toBe('draining')
-    await cluster.call(2, 'finish', [])
+    expect(await Promise.race([drainedForAWhile(cluster, askedIn, leaving), waiting, scaled])).toBeUndefined()
+    expect(isAlive(leaving)).toBe(true)
+    process.kill(leaving, 'SIGUSR2')
     expect(await waiting).toBe('waited')
     await scaled
     expect(log.map(({ name, detail }) => [name, detail.id, 'intended' in detail && detail.intended])).toEqual([
@@ -127,10 +147,11 @@ describe('reload', () => {
   it('lets a call in flight finish in the old worker, and gives new calls to the new one', async () => {
     const cluster = await start({ workers: 1 })
     const [old] = pids(cluster)
+    const askedIn = await announceDrains(cluster)
     const waiting = cluster.call(1, 'wait', [])
     await expect.poll(() => cluster.call(1, 'waiting', []), SOON).toBe(1)
     const reloaded = cluster.reload()
-    await expect.poll(() => pids(cluster), SOON).not.toEqual([old])
+    await drainedForAWhile(cluster, askedIn, old!)
     expect(await cluster.call(1, 'pid', [])).not.toBe(old)
     expect(cluster.processes.size).toBe(2)
     expect([...cluster.processes.values()].find(({ pid }) => pid === old)).toMatchObject({ id: 1, state: 'draining' })

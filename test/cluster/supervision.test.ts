@@ -154,8 +154,8 @@ describe('a worker that crashes', () => {
     const { pid } = cluster.workers.get(1)!
     const exit = next(cluster, 'exit')
     const ready = next(cluster, 'ready')
-    await cluster.call(1, 'disconnect', [])
-    expect(await exit).toMatchObject({ pid, intended: false })
+    await cluster.call(1, 'leaveChannel', [])
+    expect(await exit).toMatchObject({ pid, intended: false, signal: 'SIGKILL' })
     expect(isAlive(pid)).toBe(false)
     await ready
   })
