@@ -4,7 +4,7 @@ import type { ProcessRef } from '../../protocol/ids.js'
 import { type MethodTable, NO_METHODS } from '../../protocol/method-table.js'
 import type { Timer } from '../clock.js'
 import type { Child, ChildExit } from './child.js'
-import { missingForReady, type ReadyMode, type Seen } from './readiness.js'
+import { addressesToInherit, missingForReady, type ReadyMode, type Seen } from './readiness.js'
 
 type Phase = 'starting' | 'ready' | 'draining' | 'gone'
 
@@ -60,6 +60,10 @@ export class Incarnation {
   /** Until its exit has been told. One whose channel has closed is `gone` for calls, but may still be alive. */
   get alive(): boolean {
     return !this.exited.fired
+  }
+
+  get toInherit(): ReadonlySet<string> {
+    return addressesToInherit(this.seen.listening, this.pid)
   }
 
   missing(mode: ReadyMode): readonly string[] {

@@ -36,3 +36,9 @@ export function describeAddress({ address, port, addressType }: ListenAddress): 
   const host = address ?? '*'
   return `${addressType === 6 || addressType === 'udp6' ? `[${host}]` : host}:${port}${String(addressType).startsWith('udp') ? '/udp' : ''}`
 }
+
+/** Where a successor has to listen: wherever this process does, but for a socket file that has its pid in its name. */
+export function addressesToInherit(listening: ReadonlySet<string>, pid: number): ReadonlySet<string> {
+  const named = new RegExp(`(?<!\\d)${pid}(?!\\d)`)
+  return new Set([...listening].filter((address) => !(address.includes('/') && named.test(address))))
+}

@@ -65,8 +65,8 @@ export class SlotKeeper {
       state.timer.cancel()
       slot.state = { kind: 'running', incarnation: state.incarnation }
     } else cancelRetry(slot)
-    const ports = state.incarnation.phase === 'ready' ? state.incarnation.seen.listening : slot.ports
-    slot.next = this.#watch.create(slot.id, new Set(ports))
+    const ports = state.incarnation.phase === 'ready' ? state.incarnation.toInherit : slot.ports
+    slot.next = this.#watch.create(slot.id, ports)
     this.#watch.launch(slot.next)
     return slot.next
   }
@@ -106,7 +106,7 @@ export class SlotKeeper {
     if (!slot) return
     if (slot.next === incarnation) slot.next = undefined
     if (slot.state.incarnation !== incarnation) return
-    if (incarnation.started.fired) slot.ports = new Set(incarnation.seen.listening)
+    if (incarnation.started.fired) slot.ports = incarnation.toInherit
     if (incarnation.intended || incarnation.onTrial || !this.#options.refills())
       slot.state = { kind: 'stopped', incarnation }
     // With a successor on its way the slot waits for it; `resume` comes back here if that fails too.

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { ListenAddress } from '../../../src/protocol/frames.js'
 import {
+  addressesToInherit,
   describeAddress,
   missingForReady,
   type ReadyMode,
@@ -57,4 +58,14 @@ test.each<[ListenAddress, string]>([
   [{ address: '::', port: 53, addressType: 'udp6' }, '[::]:53/udp'],
 ])('%o is written %s', (address, text) => {
   expect(describeAddress(address)).toBe(text)
+})
+
+test('a successor inherits every address but a socket file that is named after the process', () => {
+  const listening = new Set(['*:3000', '*:4711', '/run/app.sock', '/tmp/debug-4711.sock', '/tmp/debug-14711.sock'])
+  expect([...addressesToInherit(listening, 4711)]).toEqual([
+    '*:3000',
+    '*:4711',
+    '/run/app.sock',
+    '/tmp/debug-14711.sock',
+  ])
 })
