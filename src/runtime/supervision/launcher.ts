@@ -37,7 +37,7 @@ export interface ClusterLauncherOptions {
 }
 
 /** How long the rest of a dead worker's stderr is waited for: a grandchild may hold the pipe open for ever. */
-const OUTPUT_GRACE = 50
+const OUTPUT_GRACE = 100
 
 export const isPrimary: boolean = cluster.isPrimary
 export const isClusterWorker: boolean = cluster.isWorker
@@ -116,7 +116,8 @@ class ClusterChild implements Child {
   outputRead(): Promise<void> {
     let timer: NodeJS.Timeout
     const limit = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, OUTPUT_GRACE)
+      // A primary that was busy for longer has not even looked at the pipe: give it one turn that does.
+      timer = setTimeout(() => setImmediate(() => setImmediate(resolve)), OUTPUT_GRACE)
     })
     return Promise.race([this.#outputRead, limit]).finally(() => clearTimeout(timer))
   }
