@@ -39,7 +39,14 @@ async function startHeld(options: object = {}) {
   })
   await held.program.line('message')
   const end = (): void => {
-    for (const pid of held.workers.filter(isAlive)) process.kill(pid, 'SIGUSR2')
+    for (const pid of held.workers) {
+      try {
+        process.kill(pid, 'SIGUSR2')
+      } catch (error) {
+        // A worker that held nothing may have ended already.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+      }
+    }
   }
   return { ...held, answer, end }
 }
