@@ -9,6 +9,7 @@ import {
   nobodyLeft,
   Program,
   SOON,
+  sendSignal,
   startCluster,
 } from '../support/processes.js'
 import type { Contract } from './fixtures/sup-worker.js'
@@ -39,14 +40,7 @@ async function startHeld(options: object = {}) {
   })
   await held.program.line('message')
   const end = (): void => {
-    for (const pid of held.workers) {
-      try {
-        process.kill(pid, 'SIGUSR2')
-      } catch (error) {
-        // A worker that held nothing may have ended already.
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-      }
-    }
+    for (const pid of held.workers) sendSignal(pid, 'SIGUSR2')
   }
   return { ...held, answer, end }
 }

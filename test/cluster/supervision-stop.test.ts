@@ -5,10 +5,10 @@ import { afterEach, describe, expect, it } from 'vitest'
 import {
   endAll,
   fixture,
-  isAlive,
   leftBehind,
   nobodyLeft,
   SOON,
+  sendSignal,
   startCluster,
   temporaryFolder,
 } from '../support/processes.js'
@@ -83,7 +83,7 @@ class KeptConnection {
 
 /** Lets all that waits in every worker go on, also where no call is taken any more. */
 function finish(cluster: PrimaryCluster<Contract>): void {
-  for (const { pid } of cluster.processes.values()) if (isAlive(pid)) process.kill(pid, 'SIGUSR2')
+  for (const { pid } of cluster.processes.values()) sendSignal(pid, 'SIGUSR2')
 }
 
 describe('stop', () => {

@@ -130,9 +130,9 @@ export async function endAll(): Promise<void> {
   const open = clusters.splice(0)
   // A start that hangs is ended by the end of its workers.
   while ((await Promise.race([Promise.all(open), after(50)])) === undefined)
-    for (const pid of leftBehind()) killNow(pid)
+    for (const pid of leftBehind()) sendSignal(pid, 'SIGKILL')
   for (const cluster of await Promise.all(open)) await cluster?.stop({ force: true })
-  for (const pid of leftBehind()) killNow(pid)
+  for (const pid of leftBehind()) sendSignal(pid, 'SIGKILL')
   await Promise.all(programs.splice(0).map(({ ended }) => ended))
   await nobodyLeft()
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
@@ -157,6 +157,15 @@ export function isAlive(pid: number): boolean {
   return !/^(Z|X|)$/.test(/\) (\w)/.exec(readProc(`/proc/${pid}/stat`))?.[1] ?? '')
 }
 
+/** Nothing happens when the process has ended meanwhile, which no look before can exclude. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 /** Whether that process itself holds the socket that listens on the port. */
 export function holdsListener(pid: number, port: number): boolean {
   const inodes = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) =>
@@ -177,14 +186,6 @@ export function holdsListener(pid: number, port: number): boolean {
 
 function describeProcess(pid: number): string {
   return `${pid} ${readProc(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`
-}
-
-function killNow(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
 }
 
 /** Empty for a process that has ended meanwhile. */
