@@ -47,7 +47,7 @@ async function join<C extends AnyContract>(
       'joinCluster was called in the primary of a cluster. Call it in the workers; `isPrimary` tells the two apart',
     )
   const launcher = new SameProcessLauncher()
-  const { boot } = buildPrimary<C>(
+  const { boot, supervisor } = buildPrimary<C>(
     {
       workers: 1,
       methods: new Map(),
@@ -61,7 +61,13 @@ async function join<C extends AnyContract>(
   const booted = boot()
   // It cannot fail but for a mistake in the methods, which `buildWorker` throws.
   booted.catch(() => {})
-  return await buildWorker<C>(methods, options, { host: launcher.host(), clock, logger })
+  try {
+    return await buildWorker<C>(methods, options, { host: launcher.host(), clock, logger })
+  } catch (error) {
+    // It would wait for its worker to be ready, and keep the program alive for as long.
+    await supervisor.kill()
+    throw error
+  }
 }
 
 /** "Starts" worker 1 in this very process, over a link that copies every frame as a real one would. */
