@@ -1,7 +1,7 @@
 import nodeCluster from 'node:cluster'
 import { createCluster, joinCluster, UsageError } from 'troupe'
 import { afterEach, describe, expect, it } from 'vitest'
-import { endAll, fixture, leftBehind, startCluster } from '../support/processes.js'
+import { endAll, fixture, leftBehind, Program, startCluster } from '../support/processes.js'
 import type { Contract } from './fixtures/sup-worker.js'
 
 afterEach(endAll)
@@ -194,6 +194,12 @@ describe('joinCluster refuses', () => {
     [{ logger: 5 }, 'Expected `logger` to be an object, got 5'],
   ])('the options %j', async (options, message) => {
     expect((await refusal(() => joinCluster({}, options as Anything))).message).toBe(message)
+  })
+
+  it('methods in a program that stands alone, and lets it end', { timeout: 15_000 }, async () => {
+    const program = new Program(fixture('sup-refused'))
+    expect(await program.line('refused')).toEqual({ refused: 'Expected `methods.limit` to be a function, got 5' })
+    expect(await program.ended).toEqual({ code: 0, signal: null })
   })
 })
 
