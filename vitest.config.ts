@@ -14,7 +14,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/{protocol,runtime,contracts,architecture}/**/*.test.ts'],
+          include: ['test/{protocol,runtime,preload,contracts,architecture,bench,soak,sim,fuzz}/**/*.test.ts'],
           sequence: { groupOrder: 0 },
         },
       },

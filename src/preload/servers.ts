@@ -1,86 +1,105 @@
-import cluster from 'node:cluster'
-import type { Server as HttpServer } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Http2Session } from 'node:http2'
 import { Server as NetServer, type Socket } from 'node:net'
-import type { Server as TlsServer } from 'node:tls'
 import type { ListenAddress } from '../protocol/frames.js'
 import type { Clock } from '../runtime/clock.js'
-import { ResponseWatch } from './responses.js'
+import { ConnectionDrain, type DrainMode } from './drain.js'
+import { type RequestHook, RequestWatch } from './requests.js'
+import { KeepAliveEnd } from './responses.js'
+import { isHttp, isTls } from './server-kinds.js'
+import { type TrackedServer, trackedServer } from './tracked-server.js'
+import { WebSockets } from './websockets.js'
 
 /** Changes in the number of connections are told to the primary at most this often, ms. */
 const LOAD_INTERVAL = 100
 
-/** What the primary is told of the servers. */
+/** Whom the registry tells of the servers. */
 export interface ServerReports {
+  /** To the primary, and not more often than it needs to know. */
   load(connections: number): void
   listens(addresses: ListenAddress[]): void
-}
-
-/** One server of this process, and what is open on it. */
-interface TrackedServer {
-  readonly server: NetServer
-  readonly sockets: Set<Socket>
-  /** HTTP/2: told to go away (RFC 9113 6.8), each ends with its last stream. */
-  readonly sessions: Set<Http2Session>
-  /** What it asked the cluster for; `undefined` for one that listens by itself (`exclusive`). */
-  asked: ListenAddress | undefined
+  /** A connection that this server had accepted has closed, after `age` ms; of a TLS server the one below TLS. At once, for each. */
+  connectionClosed(server: NetServer, age: number): void
 }
 
 /**
- * Every server of this worker that listens, whoever wrote it, so that it can be drained without the program's help: stop
- * accepting, `Connection: close` on the next response of each keep-alive connection, cut what is left at the deadline.
+ * Every server of this worker that listens, whoever wrote it, and what is open on it: so that the primary knows the load,
+ * and all of it can be drained without the program's help.
  */
 export class ServerRegistry {
   readonly #clock: Clock
-  readonly #onLoad: (connections: number) => void
-  readonly #onListens: (addresses: ListenAddress[]) => void
+  readonly #reports: ServerReports
   /** Those that listen, or have asked to. */
   readonly #tracked = new Map<NetServer, TrackedServer>()
   readonly #known = new WeakMap<NetServer, TrackedServer>()
-  readonly #responses = new ResponseWatch()
+  readonly #requests = new RequestWatch()
+  readonly #keepAlive = new KeepAliveEnd()
+  readonly #webSockets: WebSockets
+  #drain: ConnectionDrain | undefined
+  #connections = 0
+  #expected = 0
   #reported = 0
   #reportDue = false
 
   constructor(clock: Clock, reports: ServerReports) {
     this.#clock = clock
-    this.#onLoad = reports.load
-    this.#onListens = reports.listens
+    this.#reports = reports
+    this.#webSockets = new WebSockets(clock)
     this.#watchListen()
-    this.#watchQueries()
   }
 
   get connections(): number {
-    let count = 0
-    for (const { sockets } of this.#tracked.values()) count += sockets.size
-    return count
+    return this.#connections
   }
 
-  /**
-   * Resolves when no connection is left, with how many were cut at the deadline. In a stop, connections with nothing under
-   * way are closed once the program's own hooks have run, which close what they know of better (`hooks`).
-   */
-  async drain(mode: 'stop' | 'reload', deadline: number, hooks: Promise<unknown>): Promise<number> {
-    this.#responses.drain(mode)
-    const servers = [...this.#tracked.values()]
-    const ended = servers.map(({ server }) => closeServer(server, mode))
-    for (const { sessions } of servers) for (const session of sessions) session.close()
-    if (mode === 'stop') void hooks.then(() => this.#closeQuiet(servers))
-    let cut = 0
-    const timer = this.#clock.after(deadline - this.#clock.now(), () => {
-      cut = this.connections
-      for (const { sockets } of servers) for (const socket of sockets) socket.destroy()
-    })
-    await Promise.all(ended)
-    timer.cancel()
-    return cut
+  /** Looks at every HTTP/1 request at its start. Costs nothing while there is none. */
+  set onRequest(hook: RequestHook | undefined) {
+    this.#requests.hook = hook
   }
 
-  /** Upgraded ones, and those that have not sent a request: none has an answer coming. */
-  #closeQuiet(servers: readonly TrackedServer[]): void {
-    for (const { server, sockets } of servers) {
-      if (!isHttp(server)) continue
-      for (const socket of sockets) if (!this.#responses.isBusy(socket)) socket.destroySoon()
+  /** Ends the connection with the answer to the last request that has arrived on it. */
+  closeAfterLast(response: ServerResponse): void {
+    this.#keepAlive.closeAfterLast(response)
+  }
+
+  /** A connection is about to be given to a server: a drain waits for it. Call what it returns when that is done. */
+  expect(): () => void {
+    this.#expected += 1
+    return () => {
+      this.#expected -= 1
+      this.#tellEmpty()
     }
+  }
+
+  /** The server has asked the cluster for this address, as the program gave it: port 0 is still 0. */
+  asked(server: NetServer, address: ListenAddress): void {
+    const tracked = this.#known.get(server)
+    if (tracked) tracked.asked = address
+  }
+
+  /** Ends all connections, see `ConnectionDrain`. Resolves when that is done, with how many were cut at the deadline. */
+  drain(mode: DrainMode, deadline: number, hooks: Promise<unknown>): Promise<number> {
+    this.#drain ??= new ConnectionDrain({
+      clock: this.#clock,
+      servers: () => this.#tracked.values(),
+      keepAlive: this.#keepAlive,
+      webSockets: this.#webSockets,
+    })
+    const ended = this.#drain.begin(mode, deadline, hooks)
+    this.#tellEmpty()
+    return ended
+  }
+
+  /** Not at once: a connection that was handed over before the drain is taken in this turn. */
+  #tellEmpty(): void {
+    if (!this.#drain || !this.#isEmpty) return
+    this.#clock.nextTurn(() => {
+      if (this.#isEmpty) this.#drain?.emptied()
+    })
+  }
+
+  get #isEmpty(): boolean {
+    return this.#connections === 0 && this.#expected === 0
   }
 
   #watchListen(): void {
@@ -92,46 +111,52 @@ export class ServerRegistry {
     } as typeof listen
   }
 
-  /** Node asks the primary for a handle here, with the address as the program gave it: port 0 is still 0. */
-  #watchQueries(): void {
-    const worker = cluster as typeof cluster & { _getServer: GetServer }
-    const getServer = worker._getServer
-    worker._getServer = (server, options, callback) => {
-      const tracked = this.#known.get(server)
-      const { address, port, addressType } = options
-      if (tracked) tracked.asked = { address, port, addressType }
-      getServer.call(worker, server, options, callback)
-    }
-  }
-
   #tellListens(): void {
     const servers = [...this.#tracked.values()].filter(({ server }) => server.listening)
-    this.#onListens(servers.map(({ asked }) => asked ?? ALONE))
+    this.#reports.listens(servers.map(({ asked }) => asked ?? ALONE))
   }
 
   /** Called at every `listen`, also of a server that was closed and listens again; its listeners are added once. */
   #track(server: NetServer): void {
     const known = this.#known.get(server)
-    const tracked: TrackedServer = known ?? { server, sockets: new Set(), sessions: new Set(), asked: undefined }
+    const tracked = known ?? trackedServer(server)
     this.#tracked.set(server, tracked)
     if (known) return
     this.#known.set(server, tracked)
-    server.on('listening', () => this.#tellListens())
+    server.on('listening', () => {
+      // It had asked before the drain, or takes no notice of it.
+      if (this.#drain) NetServer.prototype.close.call(server)
+      this.#tellListens()
+    })
     server.on('close', () => {
       this.#tracked.delete(server)
       this.#tellListens()
     })
+    this.#watchConnections(tracked)
+    if (isTls(server)) watchStreams(server, tracked.streams)
+    if (isHttp(server)) this.#webSockets.watch(server)
     server.on('session', (session: Http2Session) => {
       tracked.sessions.add(session)
       session.once('close', () => tracked.sessions.delete(session))
+      this.#drain?.session(session)
     })
-    // Of a TLS server the socket that responses are written to, not the one below it.
-    server.on(isTls(server) ? 'secureConnection' : 'connection', (socket: Socket) => {
-      tracked.sockets.add(socket)
-      socket.once('close', () => {
-        tracked.sockets.delete(socket)
-        this.#loadChanged()
-      })
+  }
+
+  /** Two functions per server, none per connection. */
+  #watchConnections({ server, sockets }: TrackedServer): void {
+    const registry = this
+    function closed(this: DatedSocket): void {
+      sockets.delete(this)
+      registry.#connections -= 1
+      registry.#reports.connectionClosed(server, registry.#clock.now() - this[ACCEPTED])
+      registry.#loadChanged()
+      registry.#tellEmpty()
+    }
+    server.on('connection', (socket: DatedSocket) => {
+      socket[ACCEPTED] = this.#clock.now()
+      sockets.add(socket)
+      this.#connections += 1
+      socket.on('close', closed)
       this.#loadChanged()
     })
   }
@@ -144,7 +169,7 @@ export class ServerRegistry {
       () => {
         this.#reportDue = false
         const { connections } = this
-        if (connections !== this.#reported) this.#onLoad(connections)
+        if (connections !== this.#reported) this.#reports.load(connections)
         this.#reported = connections
       },
       { idle: true },
@@ -152,38 +177,16 @@ export class ServerRegistry {
   }
 }
 
-/** Told by what they can do: to import `http` and `tls` for a comparison would cost every worker their start. */
-function isHttp(server: NetServer): server is HttpServer {
-  return typeof (server as Partial<HttpServer>).closeIdleConnections === 'function'
+function watchStreams(server: NetServer, streams: Set<Socket>): void {
+  server.on('secureConnection', (socket: Socket) => {
+    streams.add(socket)
+    socket.once('close', () => streams.delete(socket))
+  })
 }
 
-function isTls(server: NetServer): boolean {
-  return typeof (server as Partial<TlsServer>).setSecureContext === 'function'
-}
-
-type GetServer = (server: NetServer, options: ListenAddress, callback: unknown) => void
+/** When it was accepted. On the socket itself: the cheapest place by far, and each connection pays. */
+const ACCEPTED = Symbol('troupe.accepted')
+type DatedSocket = Socket & { [ACCEPTED]: number }
 
 /** How a server is named that the cluster does not share: whoever replaces this worker need not have the same. */
 const ALONE: ListenAddress = { address: 'a server of its own', port: 0 }
-
-/**
- * Stops accepting; resolves when every connection has ended. In a reload idle keep-alive connections stay until their own
- * timeout, because closing one resets a request that is just arriving on it; in a stop they are closed at once.
- */
-function closeServer(server: NetServer, mode: 'stop' | 'reload'): Promise<void> {
-  // Node breaks when a server is closed while the primary still works on its `listen`: close it when that is done.
-  if (!server.listening) {
-    server.once('listening', () => server.close())
-    return Promise.resolve()
-  }
-  return new Promise((resolve) => {
-    try {
-      if (mode === 'stop') server.close(() => resolve())
-      else NetServer.prototype.close.call(server, () => resolve())
-      if (mode === 'stop' && isHttp(server)) server.closeIdleConnections()
-    } catch {
-      // A program may have replaced `close` by one that throws: then ours, and its connections have the deadline.
-      NetServer.prototype.close.call(server, () => resolve())
-    }
-  })
-}

@@ -1,6 +1,6 @@
 /**
- * Buffers, typed arrays, DataView and ArrayBuffer on the wire: their kind and their bytes in base64. superjson would send
- * a typed array as a list of numbers, lose `-0` and BigInt64Array on the way, and break on a Buffer.
+ * Buffers, typed arrays, DataView and ArrayBuffer on the wire: their kind and their bytes in base64. A view
+ * arrives with a memory of its own, whatever it was a window on.
  */
 export interface BinaryRecord {
   readonly type: string
@@ -25,6 +25,9 @@ const views = new Map<string, { readonly make: View; readonly width: number }>(
     BigUint64Array,
   ].map((make) => [make.name, { make: make as View, width: make.BYTES_PER_ELEMENT }]),
 )
+// Of Node 24 and newer.
+const { Float16Array } = globalThis as { Float16Array?: View & { readonly BYTES_PER_ELEMENT: number } }
+if (Float16Array) views.set('Float16Array', { make: Float16Array, width: Float16Array.BYTES_PER_ELEMENT })
 views.set('DataView', { make: DataView as View, width: 1 })
 
 export function isBinary(value: unknown): value is Binary {

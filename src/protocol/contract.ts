@@ -7,12 +7,30 @@ import type { StandardSchema } from './schema.js'
  * at run time; the rest is types.
  */
 
+/** Characters of a method's or a channel's name: names are in no limit of bytes. */
+export const LONGEST_NAME = 256
+
 // ------------------------------------------------------------------------------------------- channels
+
+/**
+ * What becomes of a message for a process whose link holds as much as it may, because it does not read as fast as others
+ * publish. `drop-newest`: it misses this message. `drop-oldest`: it misses the oldest one of this channel that waits for it.
+ * `disconnect`: its subscriptions to this channel end, so that it knows that it has missed something.
+ */
+export type Overflow = 'drop-newest' | 'drop-oldest' | 'disconnect'
+
+export const OVERFLOWS = ['drop-newest', 'drop-oldest', 'disconnect'] as const satisfies readonly Overflow[]
+
+export interface ChannelOptions {
+  /** Default `drop-newest`. */
+  readonly overflow?: Overflow | undefined
+}
 
 /** A named broadcast topic whose messages are `T`. Both sides make it, or import it, by the same name. */
 export interface Channel<T> {
   readonly name: string
   readonly schema?: StandardSchema<T> | undefined
+  readonly overflow?: Overflow | undefined
   /** Never there at run time: keeps `Channel<string>` and `Channel<number>` apart. */
   readonly message?: T
 }
@@ -21,14 +39,28 @@ export interface Channel<T> {
  * Names a channel. With a schema, every value is validated by it when it is published, and the schema's output is sent.
  * The schema must answer at once: waiting for it would break the order of messages.
  */
-export function channel<T>(name: string, schema?: StandardSchema<T>): Channel<T> {
-  if (typeof name !== 'string' || name === '') {
-    throw new UsageError(`Expected the name of the channel to be a text that is not empty, got ${printable(name)}`)
+export function channel<T>(name: string, schema?: StandardSchema<T>, options: ChannelOptions = {}): Channel<T> {
+  if (typeof name !== 'string' || name === '' || name.length > LONGEST_NAME) {
+    throw new UsageError(
+      `Expected the name of the channel to be a text of 1 to ${LONGEST_NAME} characters, got ${printable(name)}`,
+    )
   }
   if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
     throw new UsageError(`Expected the schema of channel ${name} to be a Standard Schema (zod, valibot, arktype, …)`)
   }
-  return schema ? { name, schema } : { name }
+  if (typeof options !== 'object' || options === null) {
+    throw new UsageError(`Expected the options of channel ${name} to be an object, got ${printable(options)}`)
+  }
+  const { overflow, ...others } = options
+  for (const unknown of Object.keys(others)) {
+    throw new UsageError(`Unknown option \`${unknown}\` of channel ${name}. Known is \`overflow\``)
+  }
+  if (overflow !== undefined && !OVERFLOWS.includes(overflow)) {
+    throw new UsageError(
+      `Expected \`overflow\` of channel ${name} to be one of ${OVERFLOWS.join(', ')}, got ${printable(overflow)}`,
+    )
+  }
+  return { name, ...(schema && { schema }), ...(overflow && { overflow }) }
 }
 
 // -------------------------------------------------------------------------------------------- methods
@@ -40,11 +72,16 @@ export interface MethodOptions<Args extends readonly unknown[] = readonly unknow
   readonly timeout?: number
   /** How many calls of this method run at once in one worker; 1 makes it serial. Default: no limit of its own. */
   readonly concurrency?: number
+  /** It is a stream: it returns something that `for await` can read. Only needed where it is not itself an `async function*`. */
+  readonly stream?: boolean
   /** Validates the first argument, and its output replaces it. */
   readonly input?: StandardSchema<Args[0]>
-  /** Validates what the method returns, and its output replaces it. */
-  readonly output?: StandardSchema<Awaited<Result>>
+  /** Validates what the method returns, or each item of a stream, and its output replaces it. */
+  readonly output?: StandardSchema<OutputOf<Result>>
 }
+
+/** What an output schema sees. `any` stays `any`. */
+type OutputOf<Result> = Result extends AsyncIterable<infer Item> ? Item : Awaited<Result>
 
 /** Where `method` keeps its options: on the function itself, under a symbol that a second copy of the library shares. */
 export const METHOD_OPTIONS: unique symbol = Symbol.for('troupe.method')
@@ -67,8 +104,15 @@ export function method<F extends (...args: any[]) => unknown>(
     return run.apply(this, args)
   }
   Object.defineProperty(wrapped, 'name', { value: run.name })
-  Object.defineProperty(wrapped, METHOD_OPTIONS, { value: options })
+  // The wrapper hides what kind of function it is.
+  const known = isGeneratorFunction(run) ? { ...options, stream: true } : options
+  Object.defineProperty(wrapped, METHOD_OPTIONS, { value: known })
   return wrapped as F
+}
+
+/** An `async function*`, also when it is bound. What such a function returns can only be read as a stream. */
+export function isGeneratorFunction(run: object): boolean {
+  return Object.prototype.toString.call(run) === '[object AsyncGeneratorFunction]'
 }
 
 // ---------------------------------------------------------------------------------------------- types
@@ -106,19 +150,49 @@ export type MethodName<M> = {
 }[keyof M] &
   string
 
+/** The names that `stream` takes: async generators, and, without a contract, every name. */
+export type StreamName<M> = {
+  [K in keyof M]: M[K] extends AnyFunction ? (true extends IsStream<M[K]> | IsAny<ReturnType<M[K]>> ? K : never) : never
+}[keyof M] &
+  string
+
+type IsAny<T> = 0 extends 1 & T ? true : false
+
 /** Not for `any`, and not for a function that never returns, though both extend everything. */
-type IsStream<F extends AnyFunction> = 0 extends 1 & ReturnType<F>
-  ? false
-  : [ReturnType<F>] extends [never]
+type IsStream<F extends AnyFunction> =
+  IsAny<ReturnType<F>> extends true
     ? false
-    : ReturnType<F> extends AsyncGenerator
-      ? true
-      : false
+    : [ReturnType<F>] extends [never]
+      ? false
+      : ReturnType<F> extends AsyncIterable<unknown>
+        ? true
+        : false
 
 export type MethodArgs<M, K extends keyof M> = M[K] extends (...args: infer A) => unknown ? A : never
 export type MethodResult<M, K extends keyof M> = M[K] extends (...args: never[]) => infer R ? Awaited<R> : never
 
-/** `cluster.worker(2)`: the methods, each as an async function of the same arguments. */
+/** What a stream yields. */
+export type StreamItem<M, K extends keyof M> = M[K] extends (...args: never[]) => infer R
+  ? IsAny<R> extends true
+    ? // biome-ignore lint/suspicious/noExplicitAny: without a contract, nothing is known of it.
+      any
+    : R extends AsyncIterable<infer Item>
+      ? Item
+      : never
+  : never
+
+/** What `stream` gives: to be read once, with `for await` or `next()`. Leaving it early ends the generator over there. */
+export interface Stream<Item> extends AsyncIterableIterator<Item>, AsyncDisposable {
+  // biome-ignore lint/suspicious/noExplicitAny: what a generator returns is not part of its items, here as in `AsyncIterator`.
+  return(value?: any): Promise<IteratorResult<Item, any>>
+  // biome-ignore lint/suspicious/noExplicitAny: the same.
+  throw(error?: unknown): Promise<IteratorResult<Item, any>>
+  [Symbol.asyncIterator](): Stream<Item>
+}
+
+/** `cluster.worker(2)`: the methods, each as an async function of the same arguments, and the streams. */
 export type Proxied<M> = {
   readonly [K in MethodName<M>]: (...args: MethodArgs<M, K>) => Promise<MethodResult<M, K>>
+} & {
+  readonly [K in Exclude<StreamName<M>, MethodName<M>>]: (...args: MethodArgs<M, K>) => Stream<StreamItem<M, K>>
 }

@@ -5,6 +5,7 @@ import {
   CallTimeoutError,
   ClusterClosedError,
   MailboxFullError,
+  MethodKindError,
   NoSuchMethodError,
   NoSuchWorkerError,
   PayloadError,
@@ -17,7 +18,7 @@ import {
   WorkerUnavailableError,
 } from './errors.js'
 
-/** An error of the catalogue on the wire. Never goes through superjson: its details are plain JSON by construction. */
+/** An error of the catalogue on the wire. Its details are plain JSON by construction. */
 export interface ErrorRecord {
   readonly code: string
   readonly details: object
@@ -33,6 +34,7 @@ const catalogue = new Map<string, ErrorClass>([
   ['ERR_NO_SUCH_WORKER', NoSuchWorkerError],
   ['ERR_WORKER_UNAVAILABLE', WorkerUnavailableError],
   ['ERR_NO_SUCH_METHOD', NoSuchMethodError],
+  ['ERR_METHOD_KIND', MethodKindError],
   ['ERR_MAILBOX_FULL', MailboxFullError],
   ['ERR_PAYLOAD', PayloadError],
   ['ERR_VALIDATION', ValidationError],
@@ -43,6 +45,9 @@ const catalogue = new Map<string, ErrorClass>([
   ['ERR_BOOT', BootError],
   ['ERR_RELOAD', ReloadError],
 ])
+
+/** The codes that a record may have. */
+export const ERROR_CODES: readonly string[] = [...catalogue.keys()]
 
 export function toRecord(error: TroupeError): ErrorRecord {
   return { code: error.code, details: error.details }

@@ -6,6 +6,8 @@ export interface MethodTraits {
   readonly timeout?: number | undefined
   /** How many of its calls run at once. */
   readonly concurrency?: number | undefined
+  /** It is read with `stream`, not called. */
+  readonly stream?: boolean | undefined
 }
 
 export type MethodTable = Readonly<Record<string, MethodTraits>>

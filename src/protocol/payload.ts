@@ -1,21 +1,23 @@
-import { SuperJSON, type SuperJSONResult } from 'superjson'
-import { type BinaryRecord, fromBinaryRecord, isBinary, toBinaryRecord } from './binary.js'
 import { PayloadError } from './errors.js'
 import type { InlinePayload, Payload } from './frames.js'
-import { guardPlain, guardResult, guardRich } from './guard.js'
-import { inspect, tooLarge } from './inspect.js'
-import { copyPlain, walkPlain } from './plain-json.js'
-import { refuseLostReferences } from './references.js'
+import { guardPlain } from './guard.js'
+import { plainPayload, richPayload } from './payload-size.js'
+import { copyPlain, type Walk, walkPlain } from './plain-json.js'
+import { readRich } from './rich-reader.js'
+import { tooLarge, writeRich } from './rich-writer.js'
 
 /** Values to payloads and back. Whether a value is plain or rich is found once, by the sender's walk. */
 
 /** `limits.payload` when nobody says otherwise: what JSON parses in some tens of milliseconds. */
 export const DEFAULT_PAYLOAD_LIMIT = 4 * 1024 * 1024
 
+/** Bytes of JSON text that come of one character that the walks count, at most: escapes, and notes on what is not plain. */
+const GROWTH = 8
+
 export interface EncodeOptions {
   /** As a text that the primary can pass on unread. */
   readonly opaque: boolean
-  /** In bytes, near enough: the walk counts characters. */
+  /** Bytes of the value as JSON text. */
   readonly limit: number
   /** How an error names the value: `args`, `result`, `value`. */
   readonly root: string
@@ -24,8 +26,12 @@ export interface EncodeOptions {
 export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   if (value === undefined) return undefined
   try {
-    const inline = encodeInline(value, options)
-    return options.opaque ? JSON.stringify(inline) : inline
+    const { inline, size } = encodeInline(value, options)
+    if (size * GROWTH <= options.limit) return options.opaque ? JSON.stringify(inline) : inline
+    // Near the limit it is measured, so that what leaves here is never too large for the channel.
+    const text = JSON.stringify(inline)
+    if (Buffer.byteLength(text) - WRAPPING > options.limit) throw refusedAsTooLarge(options)
+    return options.opaque ? text : inline
   } catch (cause) {
     // What is left are values that fight back: a revoked Proxy, a getter that throws the second time.
     if (cause instanceof PayloadError) throw cause
@@ -33,36 +39,33 @@ export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   }
 }
 
-function encodeInline(value: unknown, { opaque, limit, root }: EncodeOptions): InlinePayload {
-  const kind = walk(value, limit)
-  if (kind === 'too large') throw new PayloadError({ path: root, reason: tooLarge(limit) })
-  if (kind === 'plain') return { plain: opaque ? value : copyPlain(value) }
-  const cyclic = inspect(value, root, limit)
-  const rich = serialize(value, root)
-  if (cyclic) refuseLostReferences(value, rich.meta?.referentialEqualities, root)
-  return { rich: cyclic ? rich : withoutReferences(rich) }
-}
+/** What stands around a plain value: `{"plain":` and `}`. */
+const WRAPPING = 10
 
-function serialize(value: unknown, root: string): SuperJSONResult {
-  try {
-    return codec.serialize(value)
-  } catch (cause) {
-    throw new PayloadError({ path: root, reason: `cannot be sent: ${messageOf(cause)}` })
+function encodeInline(
+  value: unknown,
+  options: EncodeOptions,
+): { readonly inline: InlinePayload; readonly size: number } {
+  const { opaque, limit, root } = options
+  const budget = { left: limit }
+  const kind = walk(value, limit, budget)
+  if (kind === 'too large') throw refusedAsTooLarge(options)
+  if (kind === 'plain') {
+    const size = limit - budget.left
+    return { inline: opaque ? { plain: value } : plainPayload(copyPlain(value), size), size }
   }
+  const { form, size } = writeRich(value, root, limit)
+  return { inline: opaque ? { rich: form } : richPayload(form, size), size }
 }
 
-/**
- * Two references to one object arrive as two objects, as in plain JSON. superjson could make them one again, but in
- * quadratic time, and it confuses the members of a Set and the keys of a Map with each other on the way.
- */
-function withoutReferences({ json, meta }: SuperJSONResult): SuperJSONResult {
-  return meta?.values === undefined ? { json } : { json, meta: { values: meta.values, v: 1 } }
+function refusedAsTooLarge({ limit, root }: EncodeOptions): PayloadError {
+  return new PayloadError({ path: root, reason: tooLarge(limit) })
 }
 
 /** A getter that throws ends the cheap walk; the careful one then names it. */
-function walk(value: unknown, limit: number): 'plain' | 'rich' | 'too large' {
+function walk(value: unknown, limit: number, budget: { left: number }): Walk {
   try {
-    return walkPlain(value, limit)
+    return walkPlain(value, limit, budget)
   } catch {
     return 'rich'
   }
@@ -77,13 +80,7 @@ export function decodePayload(payload: Payload, root: string): unknown {
         guardPlain(inline.plain)
         return inline.plain
       }
-      if ('rich' in inline) {
-        guardRich(inline.rich)
-        const rich = inline.rich as SuperJSONResult
-        const value = codec.deserialize(rich)
-        if (rich.meta?.referentialEqualities) guardResult(value)
-        return value
-      }
+      if ('rich' in inline) return readRich(inline.rich)
     }
   } catch (cause) {
     throw new PayloadError({ path: root, reason: `arrived in a form that is refused: it ${messageOf(cause)}` })
@@ -93,42 +90,4 @@ export function decodePayload(payload: Payload, root: string): unknown {
 
 function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)
-}
-
-/** Private: a class or symbol that a program registers on superjson's own instance must not change what we accept. */
-const codec = new SuperJSON()
-
-codec.registerCustom<ArrayBuffer, never>(
-  {
-    isApplicable: (value): value is ArrayBuffer => isBinary(value),
-    serialize: (value) => toBinaryRecord(value) satisfies BinaryRecord as never,
-    deserialize: (record) => fromBinaryRecord(record) as ArrayBuffer,
-  },
-  'binary',
-)
-
-/** An Error as a value (an argument, a property): name, message, stack, cause and own properties. */
-codec.registerCustom<Error, never>(
-  {
-    isApplicable: (value): value is Error => value instanceof Error,
-    serialize: (error) =>
-      ({
-        ...error,
-        name: error.name,
-        message: error.message,
-        stack: error.stack,
-        cause: error.cause,
-        hasCause: 'cause' in error,
-      }) as never,
-    deserialize: (record) => restoreError(record as Record<string, unknown>),
-  },
-  'error',
-)
-
-function restoreError({ name, message, stack, cause, hasCause, ...properties }: Record<string, unknown>): Error {
-  const error = new Error(String(message), hasCause === true ? { cause } : undefined)
-  const hidden = { enumerable: false, configurable: true, writable: true }
-  if (name !== 'Error') Object.defineProperty(error, 'name', { ...hidden, value: String(name) })
-  Object.defineProperty(error, 'stack', { ...hidden, value: typeof stack === 'string' ? stack : undefined })
-  return Object.assign(error, properties)
 }

@@ -1,6 +1,6 @@
 /**
  * Does JSON keep this value whole? One cheap walk, no allocation per node, answers for nearly every payload there is,
- * and spares it superjson, which costs up to twenty times as much.
+ * and spares it the rich form, which costs several times as much.
  *
  * Kept whole: null, booleans, strings, finite numbers but -0, dense arrays, and plain objects of such values. Not kept,
  * hence `'rich'`: everything else, an `undefined` among the values included. Two references to one object arrive as two
@@ -8,11 +8,11 @@
  */
 export type Walk = 'plain' | 'rich' | 'too large'
 
-/** Deeper values go to the careful walk of `inspect.ts`, which also tells a cycle from a deep list. */
+/** Deeper values go to `rich-writer.ts`, which has a stack of its own and tells a cycle from a deep list. */
 const PLAIN_DEPTH = 200
 
-export function walkPlain(value: unknown, limit: number): Walk {
-  const budget = { left: limit }
+/** `budget.left` is what the value has left of it: with a plain one, its size is known thereby. */
+export function walkPlain(value: unknown, limit: number, budget = { left: limit }): Walk {
   const plain = isPlain(value, 0, budget)
   if (budget.left < 0) return 'too large'
   return plain ? 'plain' : 'rich'

@@ -1,15 +1,17 @@
 import type { ThrownRecord } from './errors.js'
-import { walkPlain } from './plain-json.js'
+import { copyPlain, walkPlain } from './plain-json.js'
 
-/**
- * Makes a record of anything that was thrown: an Error, a string, null, an object whose getters throw. Never throws,
- * and never sends more than the limits below, whatever the error drags along.
- */
 const MAX_MESSAGE = 8 * 1024
 const MAX_STACK = 16 * 1024
 const MAX_PROPERTIES = 16 * 1024
 const MAX_CAUSES = 4
+/** Of properties, those that turn out to be too large included: throwing must not cost seconds. */
+const MAX_LOOKED_AT = 4 * MAX_PROPERTIES
 
+/**
+ * Makes a record of anything that was thrown: an Error, a string, null, an object whose getters throw. Never throws, never
+ * sends more than the limits above, whatever the error drags along, and keeps nothing that its thrower may still change.
+ */
 export function toThrown(thrown: unknown, depth = 0): ThrownRecord {
   if (typeof thrown !== 'object' || thrown === null) {
     return { name: 'Error', message: cut(describe(thrown), MAX_MESSAGE) }
@@ -33,23 +35,28 @@ const CARRIED_APART = new Set(['name', 'message', 'code', 'stack', 'cause'])
 
 function ownProperties(thrown: object): Record<string, unknown> | undefined {
   const properties: Record<string, unknown> = {}
+  let left = MAX_LOOKED_AT
   try {
     for (const key of Object.keys(thrown)) {
       if (CARRIED_APART.has(key) || key === '__proto__') continue
-      const value = read(thrown, key)
-      if (safelyPlain(value)) properties[key] = value
+      const budget = { left: MAX_PROPERTIES }
+      const value = plainCopy(read(thrown, key), budget)
+      if (value !== undefined) properties[key] = value
+      left -= MAX_PROPERTIES - Math.max(0, budget.left)
+      if (left < 0) return undefined
     }
-    return Object.keys(properties).length > 0 && safelyPlain(properties) ? properties : undefined
+    return Object.keys(properties).length > 0 ? plainCopy(properties, { left: MAX_PROPERTIES }) : undefined
   } catch {
     return undefined // A proxy whose traps throw.
   }
 }
 
-function safelyPlain(value: unknown): boolean {
+/** `undefined` for what is not plain, or too large. */
+function plainCopy<T>(value: T, budget: { left: number }): T | undefined {
   try {
-    return walkPlain(value, MAX_PROPERTIES) === 'plain'
+    return walkPlain(value, budget.left, budget) === 'plain' ? (copyPlain(value) as T) : undefined
   } catch {
-    return false
+    return undefined
   }
 }
 
@@ -63,12 +70,15 @@ function read(object: object, key: string): unknown {
 
 function describe(value: unknown): string {
   try {
-    return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
+    if (typeof value === 'string') return value
+    if (walkPlain(value, MAX_MESSAGE) === 'too large') return 'a value that is too large to be printed'
+    return JSON.stringify(value) ?? String(value)
   } catch {
     return 'a value that cannot be printed'
   }
 }
 
-function cut(text: string, limit: number): string {
+/** The beginning of a text, and how much more there was. */
+export function cut(text: string, limit: number): string {
   return text.length <= limit ? text : `${text.slice(0, limit)}… (${text.length - limit} characters more)`
 }

@@ -10,15 +10,27 @@
  */
 export interface Transport<Out, In> {
   send(frame: Out): void
+  /**
+   * Sends a frame on its own, at once, ahead of what waits to be written. A `handle` (a socket) goes along as a duplicate:
+   * the sender still owns its own. `written` is called when the frame has left this process's memory, so that it will
+   * arrive whatever becomes of the sender; not at all when the link has ended.
+   */
+  sendNow(frame: Out, options?: { readonly handle?: unknown; readonly written?: () => void }): void
   receive(receiver: Receiver<In>): void
   readonly full: boolean
-  /** Resolves when what was sent so far has left this process's memory (or the link has ended). */
-  flushed(): Promise<void>
+  /** Bytes of values that wait to be written, near enough: those of streams, which are not refused for it, too. */
+  readonly held: number
+  /** Resolves when what was sent so far has left this process's memory (or the link has ended); undefined when it has. */
+  flushed(): Promise<void> | undefined
+  /** Takes back the first frame of these that waits to be written. */
+  drop(matches: (frame: Out) => boolean): Out | undefined
   close(): void
 }
 
 export interface Receiver<In> {
-  frame(frame: In): void
+  frame(frame: In, handle?: unknown): void
+  /** A handle that was sent did not arrive: the other process had no descriptor left. Its frame is lost with it. */
+  handleLost?(): void
   /** The other side cannot be heard any more. */
   closed(): void
 }

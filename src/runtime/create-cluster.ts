@@ -2,6 +2,7 @@ import type { AnyContract, UntypedContract } from '../protocol/contract.js'
 import { UsageError } from '../protocol/errors.js'
 import { claim } from './claim.js'
 import { systemClock } from './clock.js'
+import { NodeSockets } from './connections/node-sockets.js'
 import { type ClusterOptions, readOptions } from './options.js'
 import { withoutOwnFrames } from './own-frames.js'
 import { buildPrimary, type PrimaryCluster } from './primary.js'
@@ -34,13 +35,15 @@ async function start<C extends AnyContract>(options: ClusterOptions<C>): Promise
     )
   if (claim.isHeld)
     throw new UsageError('This process has a cluster already. Stop it first, or change it with scale() and reload()')
-  const { processes, balance, signals, logger, ...settings } = readOptions(options)
+  const { processes, signals, logger, ...settings } = readOptions(options)
   claim.take()
-  const launcher = new ClusterLauncher({ processes, sharedHandle: balance === 'os', signals, logger, ...settings })
+  const clock = systemClock()
+  const launcher = new ClusterLauncher({ processes, signals, logger, clock, ...settings })
   const { cluster, supervisor, boot } = buildPrimary<C>(settings, {
-    clock: systemClock(),
+    clock,
     random: Math.random,
     launcher,
+    sockets: new NodeSockets(clock),
     logger,
   })
   const release = signals ? handleSignals(supervisor, logger) : () => {}
@@ -48,6 +51,7 @@ async function start<C extends AnyContract>(options: ClusterOptions<C>): Promise
   void cluster.closed.then((end) => {
     claim.release()
     release()
+    launcher.close()
     // A boot that failed has rejected, and is the caller's to handle.
     if (end.reason === 'failed' && booted) process.exitCode = 1
   })

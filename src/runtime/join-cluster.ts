@@ -4,12 +4,15 @@ import type { DownFrame, UpFrame } from '../protocol/frames.js'
 import type { ProcessRef } from '../protocol/ids.js'
 import { claim } from './claim.js'
 import { systemClock } from './clock.js'
+import { readBalance } from './connections/balance.js'
+import { NodeSockets } from './connections/node-sockets.js'
 import { expectObject } from './expect.js'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from './limits.js'
 import { readLogger } from './options.js'
 import { withoutOwnFrames } from './own-frames.js'
 import { buildPrimary } from './primary.js'
 import type { Child, ChildEvents, Launcher } from './supervision/child.js'
+import { DEFAULT_RECYCLE } from './supervision/recycle-policy.js'
 import { DEFAULT_RESTART } from './supervision/restart-policy.js'
 import { memoryLink } from './transports/memory.js'
 import { buildWorker, type JoinOptions, type WorkerCluster } from './worker.js'
@@ -53,10 +56,12 @@ async function join<C extends AnyContract>(
       methods: new Map(),
       ready: 'join',
       restart: DEFAULT_RESTART,
+      recycle: DEFAULT_RECYCLE,
       timeouts: DEFAULT_TIMEOUTS,
       limits: DEFAULT_LIMITS,
+      plans: readBalance(undefined),
     },
-    { clock, random: Math.random, launcher, logger },
+    { clock, random: Math.random, launcher, sockets: new NodeSockets(clock), logger },
   )
   const booted = boot()
   // It cannot fail but for a mistake in the methods, which `buildWorker` throws.
@@ -93,6 +98,7 @@ class SameProcessLauncher implements Launcher {
       link: workerEnd,
       clock: systemClock(),
       drainConnections: async () => 0,
+      connections: () => {},
       released: () => {},
     })
     return {

@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { AnyContract, PrimaryMethods, UntypedContract } from '../protocol/contract.js'
 import { UsageError } from '../protocol/errors.js'
+import { MAX_DELAY } from './clock.js'
+import { type Balance, type Plans, readBalance } from './connections/balance.js'
 import {
   expectBoolean,
   expectDuration,
@@ -19,10 +21,8 @@ import { type Logger, stderrLogger } from './logger.js'
 import { type RegisteredMethod, registerMethods } from './messaging/method-registry.js'
 import type { ProcessOptions } from './supervision/launcher.js'
 import { READY_MODES, type ReadyMode } from './supervision/readiness.js'
+import { DEFAULT_RECYCLE, type RecycleOptions } from './supervision/recycle-policy.js'
 import { type Backoff, DEFAULT_RESTART, type RestartOptions } from './supervision/restart-policy.js'
-
-/** How connections come to workers. `round-robin`: the primary accepts and hands on. `os`: workers accept from one shared handle. */
-export type Balance = 'round-robin' | 'os'
 
 export type RestartSettings = Partial<Omit<RestartOptions, 'backoff'>> & {
   readonly backoff?: Partial<Backoff> | undefined
@@ -42,9 +42,17 @@ export interface ClusterOptions<C extends AnyContract = UntypedContract> extends
    * of join and listen. A replacement must moreover listen wherever its predecessor did.
    */
   readonly ready?: ReadyMode | undefined
-  /** Default `round-robin`; `NODE_CLUSTER_SCHED_POLICY=none` in the environment makes it `os`. */
+  /**
+   * How connections come to workers, for all ports or for each. Default `round-robin`: an even share, which each worker
+   * accepts for itself; `NODE_CLUSTER_SCHED_POLICY=none` in the environment makes it `os`.
+   */
   readonly balance?: Balance | undefined
   readonly restart?: RestartSettings | undefined
+  /**
+   * Replaces a worker that has grown, or served for long, as a reload of that one would; one at a time, and not counted as a
+   * restart. Each limit is off unless it is given.
+   */
+  readonly recycle?: Partial<RecycleOptions> | undefined
   readonly timeouts?: Partial<Timeouts> | undefined
   readonly limits?: Partial<Limits> | undefined
   /**
@@ -62,13 +70,15 @@ export interface PrimarySettings {
   readonly methods: ReadonlyMap<string, RegisteredMethod>
   readonly ready: ReadyMode
   readonly restart: RestartOptions
+  readonly recycle: RecycleOptions
   readonly timeouts: Timeouts
   readonly limits: Limits
+  /** How the connections of each port come to workers. */
+  readonly plans: Plans
 }
 
 export interface ReadOptions extends PrimarySettings {
   readonly processes: ProcessOptions
-  readonly balance: Balance
   readonly signals: boolean
   readonly logger: Logger
 }
@@ -93,6 +103,7 @@ const KNOWN = [
   'ready',
   'balance',
   'restart',
+  'recycle',
   'timeouts',
   'limits',
   'signals',
@@ -113,13 +124,26 @@ export function readOptions<C extends AnyContract>(options: ClusterOptions<C>): 
     workers: options.workers === undefined ? availableParallelism() : expectPositiveInteger(options.workers, 'workers'),
     methods: registerMethods(options.methods, 'methods'),
     ready: options.ready === undefined ? 'auto' : expectOneOf(options.ready, 'ready', READY_MODES),
-    balance: readBalance(options.balance),
+    plans: readBalance(options.balance),
     restart: readRestart(options.restart ?? {}),
-    timeouts: readAll(options.timeouts, DEFAULT_TIMEOUTS, 'timeouts', expectDuration),
+    recycle: readRecycle(options.recycle ?? {}),
+    timeouts: readTimeouts(options.timeouts),
     limits: readAll(options.limits, DEFAULT_LIMITS, 'limits', expectPositiveInteger),
     signals: expectBoolean(options.signals ?? false, 'signals'),
     logger: readLogger(options.logger),
   }
+}
+
+function readTimeouts(options: ClusterOptions['timeouts']): Timeouts {
+  const timeouts = readAll(options, DEFAULT_TIMEOUTS, 'timeouts', (value, name) =>
+    name === 'timeouts.settle' ? expectNumber(value, name, 0, MAX_DELAY) : expectDuration(value, name),
+  )
+  const { heartbeat, blocked } = timeouts
+  if (blocked < heartbeat)
+    throw new UsageError(
+      `Expected \`timeouts.blocked\` to be no less than \`timeouts.heartbeat\`, got ${blocked} and ${heartbeat}: a worker is taken out of rotation before it is killed`,
+    )
+  return timeouts
 }
 
 /** The program's logger, so that one that throws cannot break what reports to it. */
@@ -143,17 +167,13 @@ export function readLogger(logger: Logger | undefined): Logger {
 
 function readProcesses(options: Omit<ClusterOptions, 'methods'>): ProcessOptions {
   const { args, execArgv, silent, stdio, uid, gid, cwd, env, inspectPort, windowsHide } = options
-  for (const [name, list] of Object.entries({ args, execArgv })) {
-    if (list !== undefined && !(Array.isArray(list) && list.every((entry) => typeof entry === 'string')))
-      throw unexpected(name, 'an array of strings', list)
-  }
+  checkSettings({ args, execArgv, env })
   for (const [name, flag] of Object.entries({ silent, windowsHide })) if (flag !== undefined) expectBoolean(flag, name)
   for (const [name, number] of Object.entries({ uid, gid }))
     if (number !== undefined) expectNumber(number, name, 0, 2 ** 32 - 1)
   if (cwd !== undefined && typeof cwd !== 'string') throw unexpected('cwd', 'a path', cwd)
   if (cwd !== undefined && !existsSync(cwd))
     throw new UsageError(`Expected \`cwd\` to be a directory that exists, got ${JSON.stringify(cwd)}`)
-  if (env !== undefined) expectObject(env, 'env')
   if (inspectPort !== undefined && typeof inspectPort !== 'function')
     expectNumber(inspectPort, 'inspectPort', 0, 65_535)
   if (stdio !== undefined && !(Array.isArray(stdio) && stdio.includes('ipc')))
@@ -163,7 +183,16 @@ function readProcesses(options: Omit<ClusterOptions, 'methods'>): ProcessOptions
   return { exec: readExec(options.exec), args, execArgv, silent, stdio, uid, gid, cwd, env, inspectPort, windowsHide }
 }
 
-function readExec(exec: string | URL | undefined): string {
+/** Those that a reload can change, but for `exec`. */
+export function checkSettings({ args, execArgv, env }: Pick<ClusterOptions, 'args' | 'execArgv' | 'env'>): void {
+  for (const [name, list] of Object.entries({ args, execArgv })) {
+    if (list !== undefined && !(Array.isArray(list) && list.every((entry) => typeof entry === 'string')))
+      throw unexpected(name, 'an array of strings', list)
+  }
+  if (env !== undefined) expectObject(env, 'env')
+}
+
+export function readExec(exec: string | URL | undefined): string {
   if (exec instanceof URL || (typeof exec === 'string' && exec.startsWith('file:'))) {
     try {
       return fileURLToPath(exec)
@@ -177,11 +206,6 @@ function readExec(exec: string | URL | undefined): string {
   const running = process.argv[1]
   if (running === undefined) throw new UsageError('Expected `exec`: there is no running file to start the workers from')
   return running
-}
-
-function readBalance(balance: Balance | undefined): Balance {
-  if (balance !== undefined) return expectOneOf(balance, 'balance', ['round-robin', 'os'])
-  return process.env.NODE_CLUSTER_SCHED_POLICY === 'none' ? 'os' : 'round-robin'
 }
 
 function readRestart(restart: RestartSettings): RestartOptions {
@@ -203,6 +227,17 @@ function readRestart(restart: RestartSettings): RestartOptions {
   expectDuration(within, 'restart.within')
   expectOneOf(onLimit, 'restart.onLimit', ['degrade', 'stop'])
   return { policy, max, within, backoff, onLimit }
+}
+
+function readRecycle(recycle: Partial<RecycleOptions>): RecycleOptions {
+  expectObject(recycle, 'recycle')
+  expectKnown(recycle, ['rss', 'heap', 'age', 'requests', 'jitter'], 'recycle.')
+  const { rss, heap, age, requests, jitter } = complete(recycle, DEFAULT_RECYCLE)
+  for (const [name, bytes] of Object.entries({ rss, heap }))
+    if (bytes !== undefined) expectPositiveInteger(bytes, `recycle.${name}`)
+  if (age !== undefined) expectDuration(age, 'recycle.age')
+  if (requests !== undefined) expectPositiveInteger(requests, 'recycle.requests')
+  return { rss, heap, age, requests, jitter: expectNumber(jitter, 'recycle.jitter', 0, 1) }
 }
 
 /** An option that is undefined is as good as one that is not there. */

@@ -1,9 +1,13 @@
 import type { AnyContract } from '../protocol/contract.js'
-import type { LifeUpFrame, MessagingDownFrame, UpFrame } from '../protocol/frames.js'
+import type { ConnectionUpFrame, LifeUpFrame, MessagingDownFrame, UpFrame } from '../protocol/frames.js'
 import { PRIMARY } from '../protocol/ids.js'
 import type { Clock } from './clock.js'
+import { ConnectionRouter, type Standing } from './connections/connection-router.js'
+import type { ConnectionStats } from './connections/connection-stats.js'
+import type { Sockets } from './connections/sockets.js'
 import { Emitter } from './emitter.js'
 import { expectBoolean, expectKnown, expectObject, expectPositiveInteger } from './expect.js'
+import type { Limits } from './limits.js'
 import type { Logger } from './logger.js'
 import { Members } from './messaging/members.js'
 import { Messenger, type MessengerOptions } from './messaging/messenger.js'
@@ -11,11 +15,18 @@ import { toMethodTable } from './messaging/method-registry.js'
 import { Peer } from './messaging/peer.js'
 import { Router, type RouterStats } from './messaging/router.js'
 import type { PrimarySettings } from './options.js'
+import { type ReloadOptions, readReload } from './reload-options.js'
 import { Roster } from './roster.js'
 import type { Launcher } from './supervision/child.js'
-import { type ClusterEnd, type ClusterEvents, EVENT_NAMES } from './supervision/events.js'
+import {
+  type ClusterEnd,
+  type ClusterEvents,
+  EVENT_NAMES,
+  type ReloadReport,
+  type RetireReport,
+} from './supervision/events.js'
+import type { Incarnation } from './supervision/incarnation.js'
 import type { SupervisorReports } from './supervision/process-watch.js'
-import type { RetireReport } from './supervision/retire.js'
 import { Supervisor } from './supervision/supervisor.js'
 import { memoryLink } from './transports/memory.js'
 
@@ -23,6 +34,7 @@ export interface PrimaryPorts {
   readonly clock: Clock
   readonly random: () => number
   readonly launcher: Launcher
+  readonly sockets: Sockets
   readonly logger: Logger
 }
 
@@ -34,6 +46,9 @@ export interface StopOptions {
 export interface PrimaryStats extends RouterStats {
   /** Calls of the primary itself that have no answer yet. */
   readonly pending: number
+  readonly connections: ConnectionStats
+  /** What all of that may come to. */
+  readonly limits: Limits
 }
 
 /** The cluster as the primary sees and rules it. */
@@ -49,11 +64,16 @@ export class PrimaryCluster<C extends AnyContract> extends Messenger<C> implemen
   }
 
   /**
-   * Replaces every worker, one after the other: a new one is ready before the old one drains. Rejects with `ReloadError`
-   * when a new one fails. One reload runs and one may be queued; later callers share the queued one.
+   * Replaces every worker, or none. New ones start beside those that serve, take over together when all are ready and have
+   * stayed alive for `settle` ms, and then the old ones drain; resolves when those have ended. Rejects with `ReloadError` when
+   * a new one fails: then the old ones serve on as if nothing had been. With `ClusterClosedError`, at once, when the cluster
+   * is stopped meanwhile.
+   *
+   * One reload runs and one may be queued. Later callers share the queued one, which takes of each option the value given
+   * last. After a success, restarts and `scale` start workers by the new options too.
    */
-  reload(): Promise<void> {
-    return this.#parts.supervisor.reload()
+  async reload(options: ReloadOptions = {}): Promise<ReloadReport> {
+    return await this.#parts.supervisor.reload(readReload(options))
   }
 
   /** Changes the number of workers; resolves when they are ready, or drained and gone. Ids go and come at the upper end. */
@@ -107,10 +127,20 @@ export interface BuiltPrimary<C extends AnyContract> {
 
 /** Wires the primary from its ports. The one place where its parts meet; the simulator calls it with ports of its own. */
 export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, ports: PrimaryPorts): BuiltPrimary<C> {
-  const { clock, random, launcher, logger } = ports
-  const { methods, limits, timeouts } = settings
+  const { clock, random, launcher, sockets, logger } = ports
+  const { methods, limits, timeouts, plans } = settings
   const members = new Members({ calls: (incarnation) => router.calls(incarnation) })
-  const router: Router = new Router({ members, limits, timeouts, clock, logger })
+  const router: Router = new Router({
+    members,
+    limits,
+    timeouts,
+    clock,
+    logger,
+    overflow(detail) {
+      events.emit('overflow', detail)
+      roster.tell({ kind: 'event', name: 'overflow', detail })
+    },
+  })
   const events = new Emitter<ClusterEvents>(logger, EVENT_NAMES)
 
   // The primary's own messaging talks to the router as a worker's does: up at once, so that what the router refuses is
@@ -140,35 +170,63 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
   })
   const primaryMethods = toMethodTable(methods)
   const roster = new Roster({ members, router, clock, primaryMethods })
+  const connections = new ConnectionRouter({
+    plans,
+    sockets,
+    clock,
+    random,
+    limits,
+    timeouts,
+    logger,
+    fence: (ref, verdict) => supervisor.fence(ref, verdict),
+  })
   const supervisor: Supervisor = new Supervisor({
     ...settings,
     clock,
     random,
     launcher,
+    logger,
     calls: router,
     reports: {
-      launched(ref, child) {
-        router.attach(ref, child.link)
-        child.link.receive({
-          frame: (frame) => {
-            if (frame.kind === 'join') roster.joined(ref.incarnation, child)
-            if (isLife(frame)) supervisor.receive(ref, frame)
-            else router.receive(ref.incarnation, frame)
+      launched(ref, link) {
+        router.attach(ref, link)
+        connections.attach(ref, link)
+        link.receive({
+          frame(frame) {
+            try {
+              if (frame.kind === 'join') roster.joined(ref.incarnation, link)
+              if (isLife(frame)) supervisor.receive(ref, frame)
+              else if (isConnection(frame)) connections.receive(ref.incarnation, frame)
+              else router.receive(ref.incarnation, frame)
+            } catch (error) {
+              // No frame of one worker may end the others: whoever sent it ends alone.
+              logger.error(`a "${frame.kind}" frame of worker ${ref.id} broke the primary's handling of it`, error)
+              supervisor.fence(ref, `sent a "${frame.kind}" frame that the primary could not handle`)
+            }
           },
+          handleLost: () => connections.handleLost(ref.incarnation),
           closed: () => {},
         })
       },
-      member: (incarnation, { slot, removed }) => roster.changed(incarnation, slot, removed),
-      gone(ref, { pid, exitCode, signal }) {
+      member(incarnation, { slot, removed }) {
+        const isCurrent = slot.state.incarnation === incarnation
+        connections.setStanding(incarnation.ref, standingOf(incarnation, isCurrent))
+        if (removed || slot.state.kind === 'stopped') connections.forget(slot.id)
+        roster.changed(incarnation, slot, removed)
+      },
+      gone(ref, ending) {
+        connections.detach(ref)
         roster.left(ref.incarnation)
-        router.detach(ref.incarnation, { pid, exitCode, signal })
+        router.detach(ref.incarnation, ending)
       },
       event(name, detail) {
         events.emit(name, detail)
         if (name !== 'message') roster.tell({ kind: 'event', name, detail })
       },
       welcome: () => roster.welcome(),
+      stopping: () => connections.close(),
       ended(end) {
+        connections.close()
         router.close()
         peer.close()
         close(end)
@@ -176,7 +234,12 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     } satisfies SupervisorReports,
   })
   const refusal = router.refusal.bind(router)
-  const stats = (): PrimaryStats => ({ ...router.stats(), pending: peer.caller.pending })
+  const stats = (): PrimaryStats => ({
+    ...router.stats(),
+    pending: peer.caller.pending,
+    connections: connections.stats(),
+    limits,
+  })
   const cluster = new PrimaryCluster<C>({
     peer,
     members,
@@ -191,16 +254,35 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
   return { cluster, supervisor, boot: () => supervisor.boot() }
 }
 
-const LIFE: ReadonlySet<string> = new Set<LifeUpFrame['kind']>([
-  'hello',
-  'join',
-  'ready',
-  'listens',
-  'load',
-  'drained',
-  'released',
-])
+const LIFE = {
+  hello: true,
+  join: true,
+  ready: true,
+  listens: true,
+  load: true,
+  drained: true,
+  released: true,
+  health: true,
+} satisfies Record<LifeUpFrame['kind'], true>
 
 function isLife(frame: UpFrame): frame is LifeUpFrame {
-  return LIFE.has(frame.kind)
+  return Object.hasOwn(LIFE, frame.kind)
+}
+
+const CONNECTIONS = {
+  listen: true,
+  unlisten: true,
+  taken: true,
+  refused: true,
+  live: true,
+} satisfies Record<ConnectionUpFrame['kind'], true>
+
+function isConnection(frame: UpFrame): frame is ConnectionUpFrame {
+  return Object.hasOwn(CONNECTIONS, frame.kind)
+}
+
+/** What a process may have of the connections, by where it is in its life. */
+function standingOf({ phase, unhealthy }: Incarnation, isCurrent: boolean): Standing {
+  if (phase === 'starting' || phase === 'standby') return 'new'
+  return phase === 'ready' && isCurrent && !unhealthy ? 'open' : 'leaving'
 }

@@ -1,9 +1,9 @@
 import type { DownFrame, MemberFrame, WelcomeFrame } from '../protocol/frames.js'
 import type { MethodTable } from '../protocol/method-table.js'
+import type { Transport } from '../protocol/transport.js'
 import type { Clock } from './clock.js'
 import type { Members } from './messaging/members.js'
 import type { Router } from './messaging/router.js'
-import type { Child } from './supervision/child.js'
 import type { Incarnation } from './supervision/incarnation.js'
 import { publicState, type Slot } from './supervision/slot.js'
 
@@ -24,7 +24,7 @@ const COUNTS_INTERVAL = 1_000
 export class Roster {
   readonly #options: RosterOptions
   /** Workers that have called `joinCluster`, by incarnation. */
-  readonly #audience = new Map<number, Child>()
+  readonly #audience = new Map<number, Pick<Transport<DownFrame, never>, 'send'>>()
   /** What was said last of each live process, and of the last one of each slot that has none now. */
   readonly #frames = new Map<number, MemberFrame>()
   #counting = false
@@ -33,8 +33,8 @@ export class Roster {
     this.#options = options
   }
 
-  joined(incarnation: number, child: Child): void {
-    this.#audience.set(incarnation, child)
+  joined(incarnation: number, link: Pick<Transport<DownFrame, never>, 'send'>): void {
+    this.#audience.set(incarnation, link)
     this.#count()
   }
 
@@ -43,7 +43,7 @@ export class Roster {
   }
 
   tell(frame: DownFrame): void {
-    for (const child of this.#audience.values()) child.link.send(frame)
+    for (const link of this.#audience.values()) link.send(frame)
   }
 
   changed(incarnation: Incarnation, slot: Slot, removed: boolean): void {

@@ -8,6 +8,8 @@ export interface WorkerIdentity extends ProcessRef {
   readonly signals: boolean
   readonly limits: Limits
   readonly timeouts: Timeouts
+  /** Its signs of life tell how many requests it has had. */
+  readonly countsRequests?: boolean
 }
 
 const VARIABLE = 'TROUPE_WORKER'

@@ -131,7 +131,7 @@ export async function buildWorker<C extends AnyContract>(
       refused(new ClusterClosedError({ method: 'joinCluster' }))
       close({ reason: 'disconnected' })
     }
-    host.join({ frame, closed: end }, () => peer.actor.idle())
+    host.join({ frame, closed: end }, { idle: () => peer.actor.idle(), cut: () => peer.actor.cut(timeouts.drain) })
     link.send({ kind: 'join', methods: toMethodTable(registry) })
   })
 

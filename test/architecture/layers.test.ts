@@ -39,7 +39,7 @@ const examples: Example[] = [
   },
   {
     rule: 'protocol-is-pure',
-    what: 'protocol imports a package other than superjson',
+    what: 'protocol imports a package',
     from: 'src/protocol/uses-package.ts',
     imports: 'some-package',
   },
@@ -140,10 +140,8 @@ const soundTree: Record<string, string> = {
   'package.json': JSON.stringify({
     name: 'troupe',
     type: 'module',
-    dependencies: { superjson: '1.0.0' },
     devDependencies: { 'some-package': '1.0.0' },
   }),
-  ...fakePackage('superjson'),
   ...fakePackage('some-package'),
   'test/support/fake.ts': 'export {}',
   'examples/chat/main.ts': 'export {}',
@@ -162,7 +160,7 @@ const soundTree: Record<string, string> = {
   'src/runtime/placement/part.ts': "import '../../protocol/payload.js'",
   'src/runtime/evidence/part.ts': "import '../../protocol/payload.js'",
   'src/runtime/transports/part.ts': "import '../../protocol/payload.js'",
-  'src/protocol/payload.ts': "import 'superjson'\nimport type {} from './ids.js'",
+  'src/protocol/payload.ts': "import type {} from './ids.js'",
   'src/protocol/ids.ts': 'export {}',
 }
 
@@ -255,4 +253,5 @@ test('reads every source file of the library', async () => {
   )
   expect(sources).not.toEqual([])
   expect(modules.map((module) => module.source)).toEqual(expect.arrayContaining(sources.map((file) => `src/${file}`)))
-})
+  // It reads them all, which takes a busy machine its time.
+}, 60_000)

@@ -66,7 +66,11 @@ describe('createCluster refuses', () => {
       "`serialization` cannot be chosen: the messages of troupe need node's JSON channel.",
     ],
     [{ ready: 'soon' }, "Expected `ready` to be one of 'auto', 'join', 'listen', 'online', 'manual', got \"soon\""],
-    [{ balance: 'least' }, "Expected `balance` to be one of 'round-robin', 'os', got \"least\""],
+    [
+      { balance: 'least' },
+      "Expected `balance` to be one of 'round-robin', 'least-connections', 'random', 'ip-hash', 'os', got \"least\"",
+    ],
+    [{ balance: { cookie: 'a b' } }, 'Expected `balance.cookie` to be a name without spaces or separators, got "a b"'],
     [{ signals: 'SIGINT' }, 'Expected `signals` to be true or false, got "SIGINT"'],
     [{ logger: null }, 'Expected `logger` to be an object, got null'],
     [{ logger: { warn() {} } }, 'Expected `logger.error` to be a function, got undefined'],

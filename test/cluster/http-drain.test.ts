@@ -1,102 +1,222 @@
 import { once } from 'node:events'
-import { Agent, request } from 'node:http'
-import { connect as connectHttp2 } from 'node:http2'
-import { connect, type Socket } from 'node:net'
-import { createCluster, type PrimaryCluster } from 'troupe'
-import { describe, expect, it } from 'vitest'
-import { freePort } from '../support/processes.js'
+import { connect as connectTls } from 'node:tls'
+import { afterEach, describe, expect, it } from 'vitest'
+import { DrainedWorker, RawClient } from '../support/draining.js'
+import { freePort } from '../support/free-port.js'
+import { endAll } from '../support/processes.js'
+import { makeCertificate } from './frameworks/certificate.js'
 
-const WORKER = new URL('../../build/fixtures/drain-worker.js', import.meta.url)
-/** Long enough that a drain which waits for it fails the test by its own time limit. */
-const NEVER_WAITED_FOR = 50_000
+afterEach(endAll)
 
-async function serve(kind: string): Promise<{ cluster: PrimaryCluster<object & { worker?: object }>; port: number }> {
-  const port = await freePort()
-  const cluster = await createCluster({
-    exec: WORKER,
-    workers: 1,
-    ready: 'listen',
-    env: { DRAIN_KIND: kind, DRAIN_PORT: String(port) },
-    timeouts: { drain: NEVER_WAITED_FOR },
-  })
-  return { cluster, port }
-}
+const CLOSES = /^connection: close\r$/im
+const KEEPS = /^connection: keep-alive\r$/im
 
-async function open(port: number): Promise<{ socket: Socket; text: () => string; ended: Promise<unknown> }> {
-  const socket = connect(port, '127.0.0.1')
-  let text = ''
-  socket.setEncoding('utf8').on('data', (chunk) => {
-    text += chunk
-  })
-  const ended = new Promise((resolve) => socket.once('close', resolve))
-  socket.on('error', () => {})
-  await once(socket, 'connect')
-  return { socket, text: () => text, ended }
-}
-
-describe('a stop', () => {
+describe.each(['stop', 'reload'] as const)('a %s', (mode) => {
   it('answers every pipelined request that has arrived, and closes with the last', async () => {
-    const { cluster, port } = await serve('http')
-    const { socket, text, ended } = await open(port)
-    socket.write(['/slow1', '/slow2', '/slow3'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
-    await expect.poll(() => cluster.workers.get(1)?.connections).toBe(1)
-    const report = await cluster.stop()
-    await ended
-    const answers = text().match(/answer to \/slow\d/g)
-    expect(answers).toEqual(['answer to /slow1', 'answer to /slow2', 'answer to /slow3'])
-    expect(text().match(/Connection: close/gi)).toHaveLength(1)
-    expect(report).toEqual({ cut: 0, killed: 0 })
+    const worker = await DrainedWorker.serve('http')
+    const client = await RawClient.open(worker.port)
+    client.get('/held/1', '/held/2', '/held/3')
+    await worker.holds('/held/1', '/held/2', '/held/3')
+    const { ended } = await worker.drain(mode)
+    worker.release()
+    await client.ended
+    const answers = client.text.split(/(?=HTTP\/1.1)/)
+    expect(answers.map((answer) => [/answer to .*/.exec(answer)?.[0], CLOSES.test(answer)])).toEqual([
+      ['answer to /held/1', false],
+      ['answer to /held/2', false],
+      ['answer to /held/3', true],
+    ])
+    expect(await ended).toMatchObject({ cut: 0, killed: 0 })
   })
 
-  it('does not wait for upgraded connections that no hook has closed', async () => {
-    const { cluster, port } = await serve('http')
-    const { socket, text, ended } = await open(port)
-    socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n')
-    await expect.poll(text).toContain('101 Switching')
-    await cluster.stop()
-    await ended
+  it('closes with the answer also where the program says keep-alive, as a proxy does', async () => {
+    const worker = await DrainedWorker.serve('http')
+    const client = await RawClient.open(worker.port)
+    client.get('/held/proxied')
+    await worker.holds('/held/proxied')
+    const { ended } = await worker.drain(mode)
+    worker.release()
+    await client.ended
+    expect(client.text).toMatch(CLOSES)
+    expect(client.text).toMatch(/answer to \/held\/proxied$/)
+    expect(await ended).toMatchObject({ cut: 0 })
   })
 
-  it('does not wait for a connection without a request, or for an idle one', async () => {
-    const { cluster, port } = await serve('http')
-    const silent = await open(port)
-    const agent = new Agent({ keepAlive: true })
-    const call = request({ port, host: '127.0.0.1', agent }).end()
-    const [response] = await once(call, 'response')
-    response.resume()
-    await expect.poll(() => cluster.workers.get(1)?.connections).toBe(2)
-    await cluster.stop()
-    await silent.ended
-    agent.destroy()
+  it('lets an upload end, also one that waits for 100 Continue', async () => {
+    const worker = await DrainedWorker.serve('http')
+    const head = 'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n'
+    const slow = await RawClient.open(worker.port)
+    slow.socket.write(`${head}\r\nfour`)
+    const polite = await RawClient.open(worker.port)
+    polite.socket.write(`${head}Expect: 100-continue\r\n\r\n`)
+    await worker.holds('/upload', '/upload')
+    const { ended } = await worker.drain(mode)
+    await polite.receives('100 Continue')
+    polite.socket.write('nine more')
+    slow.socket.write(' more')
+    await Promise.all([slow.ended, polite.ended])
+    for (const { text } of [slow, polite]) {
+      expect(text).toMatch(CLOSES)
+      expect(text).toMatch(/answer to \/upload$/)
+    }
+    expect(await ended).toMatchObject({ cut: 0 })
   })
 
-  it('tells HTTP/2 clients to go away, and answers their open streams', async () => {
-    const { cluster, port } = await serve('http2')
-    const session = connectHttp2(`http://127.0.0.1:${port}`)
-    const goaway = once(session, 'goaway')
-    const closed = once(session, 'close')
-    const stream = session.request({ ':path': '/slow' })
-    let body = ''
-    stream.setEncoding('utf8').on('data', (chunk) => {
-      body += chunk
-    })
-    const streamEnd = once(stream, 'end')
-    await expect.poll(() => cluster.workers.get(1)?.connections).toBe(1)
-    const stopped = cluster.stop()
-    await goaway
-    await streamEnd
-    expect(body).toBe('answer to /slow')
-    await closed
-    await stopped
+  it('cuts an endless response at the deadline, and counts it, but no idle connection', async () => {
+    const worker = await DrainedWorker.serve('http', { drain: 500 })
+    const idle = await RawClient.open(worker.port)
+    idle.get('/')
+    await idle.receives('answer to /')
+    const events = await RawClient.open(worker.port)
+    events.get('/events')
+    await events.receives('begun')
+    const { ended } = await worker.drain(mode)
+    await Promise.all([events.ended, idle.ended])
+    expect(await ended).toMatchObject({ cut: 1 })
+  })
+
+  it('waits for the requests of a server that the program has closed itself', async () => {
+    const worker = await DrainedWorker.serve('http')
+    const client = await RawClient.open(worker.port)
+    client.get('/close')
+    await worker.holds('/close')
+    const { ended } = await worker.drain(mode)
+    worker.release()
+    await client.ended
+    expect(client.text).toContain('answer to /close')
+    expect(await ended).toMatchObject({ cut: 0 })
   })
 
   it('gets by with a server whose close throws', async () => {
-    const { cluster, port } = await serve('bad-close')
-    const { socket, text, ended } = await open(port)
-    socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
-    await expect.poll(() => cluster.workers.get(1)?.connections).toBe(1)
-    expect(await cluster.stop()).toEqual({ cut: 0, killed: 0 })
-    await ended
-    expect(text()).toContain('answer to /slow')
+    const worker = await DrainedWorker.serve('bad-close')
+    const client = await RawClient.open(worker.port)
+    client.get('/held')
+    await worker.holds('/held')
+    const { ended } = await worker.drain(mode)
+    worker.release()
+    await client.ended
+    expect(client.text).toContain('answer to /held')
+    expect(await ended).toMatchObject({ cut: 0, killed: 0 })
+    expect(worker.told('stopped')).toEqual([worker.port])
+  })
+
+  it('drains all servers of a worker', async () => {
+    const ports = [await freePort(), await freePort()]
+    const worker = await DrainedWorker.serve('http', { ports })
+    const clients = await Promise.all(ports.map((port) => RawClient.open(port)))
+    for (const client of clients) client.get('/held')
+    await worker.holds('/held', '/held')
+    const { ended } = await worker.drain(mode)
+    worker.release()
+    await Promise.all(clients.map((client) => client.ended))
+    for (const { text } of clients) expect(text).toMatch(/answer to \/held$/)
+    expect(await ended).toMatchObject({ cut: 0 })
+  })
+
+  it('answers over TLS, and says so that the connection ends', async () => {
+    const { worker, client } = await serveTls('https')
+    client.get('/held')
+    await worker.holds('/held')
+    const { ended } = await worker.drain(mode)
+    worker.release()
+    await client.ended
+    expect(client.text).toMatch(CLOSES)
+    expect(client.text).toMatch(/answer to \/held$/)
+    expect(await ended).toMatchObject({ cut: 0 })
+  })
+
+  it('lets connections that are not HTTP end by themselves', async () => {
+    const worker = await DrainedWorker.serve('tcp')
+    const client = await RawClient.open(worker.port)
+    client.socket.write('this')
+    await worker.holds('this')
+    const { ended } = await worker.drain(mode)
+    worker.release()
+    await client.ended
+    expect(client.text).toBe('answer to this')
+    expect(await ended).toMatchObject({ cut: 0 })
   })
 })
+
+describe('a stop', () => {
+  it('does not wait for a connection without a request, or for an idle one', async () => {
+    const worker = await DrainedWorker.serve('http')
+    const silent = await RawClient.open(worker.port)
+    const idle = await RawClient.open(worker.port)
+    idle.get('/')
+    await worker.connections(2)
+    await idle.receives('answer to /')
+    expect(await worker.cluster.stop()).toMatchObject({ cut: 0 })
+    await Promise.all([silent.ended, idle.ended])
+  })
+
+  it('closes a connection that was promised to be kept when its answer is out', async () => {
+    const worker = await DrainedWorker.serve('http')
+    const client = await RawClient.open(worker.port)
+    client.get('/begun')
+    await client.receives('begun')
+    const { ended } = await worker.drain('stop')
+    worker.release()
+    await client.ended
+    expect(client.text).toMatch(KEEPS)
+    expect(client.text).toContain('answer to /begun')
+    expect(await ended).toMatchObject({ cut: 0 })
+  })
+
+  it('does not wait for upgraded connections that no hook has closed', async () => {
+    const worker = await DrainedWorker.serve('other-protocol')
+    const client = await RawClient.open(worker.port)
+    client.socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n')
+    await client.receives('101 Switching')
+    await worker.cluster.stop()
+    await client.ended
+  })
+
+  it('does not wait for a client that does not finish its TLS handshake, or is idle after it', async () => {
+    const { worker, client } = await serveTls('https')
+    client.get('/')
+    await client.receives('answer to /')
+    const silent = await RawClient.open(worker.port)
+    await worker.connections(2)
+    expect(await worker.cluster.stop()).toMatchObject({ cut: 0 })
+    await Promise.all([client.ended, silent.ended])
+  })
+
+  it('in the middle of a reload closes what the reload would have kept', async () => {
+    const worker = await DrainedWorker.serve('http')
+    const idle = await RawClient.open(worker.port)
+    idle.get('/')
+    await idle.receives('answer to /')
+    const { ended } = await worker.drain('reload')
+    ended.catch(() => {})
+    await worker.cluster.stop()
+    await idle.ended
+  })
+})
+
+describe('a reload', () => {
+  it('keeps idle connections, and closes each with the answer to its next request', async () => {
+    const worker = await DrainedWorker.serve('http')
+    const idle = await RawClient.open(worker.port)
+    idle.get('/first')
+    await idle.receives('answer to /first')
+    const { ended } = await worker.drain('reload')
+    idle.get('/next')
+    await idle.ended
+    const [first, next] = idle.text.split(/(?<=first)/)
+    expect(first).toMatch(KEEPS)
+    expect(next).toMatch(CLOSES)
+    expect(next).not.toMatch(/^keep-alive:/im)
+    expect(next).toMatch(/answer to \/next$/)
+    expect(await ended).toMatchObject({ cut: 0 })
+  })
+})
+
+async function serveTls(kind: string): Promise<{ worker: DrainedWorker; client: RawClient }> {
+  const certificate = makeCertificate()
+  const worker = await DrainedWorker.serve(kind, { env: { DRAIN_TLS: JSON.stringify(certificate) } })
+  const socket = connectTls({ port: worker.port, host: '127.0.0.1', servername: 'localhost', ca: certificate.cert })
+  const client = new RawClient(socket)
+  await once(socket, 'secureConnect')
+  return { worker, client }
+}

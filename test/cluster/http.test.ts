@@ -1,15 +1,7 @@
 import { Agent, get } from 'node:http'
-import { afterEach, describe, expect, it } from 'vitest'
-import {
-  endAll,
-  fixture,
-  freePort,
-  holdsListener,
-  Program,
-  SOON,
-  startCluster,
-  temporaryFolder,
-} from '../support/processes.js'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
+import { freePort } from '../support/free-port.js'
+import { endAll, fixture, holdsListener, Program, SOON, startCluster, temporaryFolder } from '../support/processes.js'
 import type { Contract } from './fixtures/sup-worker.js'
 
 afterEach(endAll)
@@ -19,10 +11,12 @@ interface Served {
   id: number
 }
 
-/** One request over a connection of its own. */
-function ask(place: { port: number } | { socketPath: string }): Promise<Served> {
+type Place = { port: number } | { socketPath: string }
+
+/** One request; over a connection of its own unless an agent has one. */
+function ask(place: Place, agent = new Agent({ keepAlive: false })): Promise<Served> {
   return new Promise((resolve, reject) => {
-    get({ ...place, host: '127.0.0.1', agent: new Agent({ keepAlive: false }) }, (response) => {
+    get({ ...place, host: '127.0.0.1', agent }, (response) => {
       let body = ''
       response.setEncoding('utf8').on('data', (text: string) => {
         body += text
@@ -32,11 +26,26 @@ function ask(place: { port: number } | { socketPath: string }): Promise<Served> 
   })
 }
 
+/** Of so many connections that stay open, none coming to one of three workers is no chance event with any policy. */
+const ENOUGH = 64
+
+/** Everybody who answers, of connections that stay open until so many have. */
+async function askAll(place: Place, workers: number): Promise<Served[]> {
+  const served = new Map<number, Served>()
+  for (let connections = 0; served.size < workers && connections < ENOUGH; connections++) {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    onTestFinished(() => agent.destroy())
+    const answer = await ask(place, agent)
+    served.set(answer.pid, answer)
+  }
+  return [...served.values()]
+}
+
 describe('workers that listen as any program does', () => {
   it.each([
     ['a program that joins', 'sup-worker'],
     ['a program that knows nothing of this library', 'sup-plain'],
-  ])('share a port by turns: %s', async (_, name) => {
+  ])('share a port, on which each accepts for itself: %s', async (_, name) => {
     const port = await freePort()
     const cluster = await startCluster({
       exec: fixture(name),
@@ -45,14 +54,11 @@ describe('workers that listen as any program does', () => {
       workers: 3,
       ready: 'listen',
     })
-    const served: number[] = []
-    for (let request = 0; request < 9; request += 1) served.push((await ask({ port })).pid)
     const pids = [...cluster.workers.values()].map(({ pid }) => pid)
-    expect(new Set(served.slice(0, 3))).toEqual(new Set(pids))
-    expect(new Set(served.slice(3))).toEqual(new Set(pids))
-    // Round robin: the primary accepts, workers hold no listening socket.
+    expect((await askAll({ port }, 3)).map(({ pid }) => pid).sort()).toEqual([...pids].sort())
+    // The primary owns the socket, and the workers have it too.
     expect(holdsListener(process.pid, port)).toBe(true)
-    expect(pids.map((pid) => holdsListener(pid, port))).toEqual([false, false, false])
+    expect(pids.map((pid) => holdsListener(pid, port))).toEqual([true, true, true])
   })
 
   it('share the port that the system chose for port 0, which the listening event tells', async () => {
@@ -66,8 +72,8 @@ describe('workers that listen as any program does', () => {
     expect(new Set(ports).size).toBe(1)
     const port = ports[0]!
     expect(port).toBeGreaterThan(0)
-    const served = await Promise.all([1, 2, 3, 4, 5, 6].map(() => ask({ port })))
-    expect(new Set(served.map(({ pid }) => pid))).toEqual(new Set([...cluster.workers.values()].map(({ pid }) => pid)))
+    const pids = [...cluster.workers.values()].map(({ pid }) => pid)
+    expect((await askAll({ port }, 3)).map(({ pid }) => pid).sort()).toEqual([...pids].sort())
   })
 
   it('share the path of a unix socket', async () => {
@@ -78,8 +84,7 @@ describe('workers that listen as any program does', () => {
       workers: 2,
       ready: 'listen',
     })
-    const served = [await ask({ socketPath }), await ask({ socketPath }), await ask({ socketPath })]
-    expect(new Set(served.map(({ id }) => id))).toEqual(new Set([1, 2]))
+    expect((await askAll({ socketPath }, 2)).map(({ id }) => id).sort()).toEqual([1, 2])
     expect(cluster.workers.size).toBe(2)
   })
 
@@ -93,7 +98,7 @@ describe('workers that listen as any program does', () => {
     })
     const requests = [1, 2, 3, 4].map(() => get({ port, host: '127.0.0.1', path: '/hold', agent: false }))
     for (const request of requests) request.on('response', (response) => response.resume()).on('error', () => {})
-    // How many each gets is node's business: whoever takes its connection sooner gets the next one too.
+    // How many each gets is another test's business.
     const connections = (): number => [...cluster.workers.values()].reduce((sum, worker) => sum + worker.connections, 0)
     await expect.poll(connections, SOON).toBe(4)
     await cluster.callAll('finish', [])
@@ -101,11 +106,18 @@ describe('workers that listen as any program does', () => {
   })
 })
 
-describe('the shared handle', () => {
+describe('the listening socket', () => {
   it.each([
+    ['the default', {}, {}],
+    [
+      "balance: 'round-robin', whatever node is told",
+      { balance: 'round-robin' },
+      { NODE_CLUSTER_SCHED_POLICY: 'none' },
+    ],
+    ["balance: 'least-connections'", { balance: 'least-connections' }, {}],
     ["balance: 'os'", { balance: 'os' }, {}],
     ['NODE_CLUSTER_SCHED_POLICY=none', {}, { NODE_CLUSTER_SCHED_POLICY: 'none' }],
-  ] as const)('is what %s selects: workers accept by themselves', async (_, options, env) => {
+  ] as const)('is held by the workers too, which accept for themselves, with %s', async (_, options, env) => {
     const { port, pids, primary } = await startPlain(options, env)
     expect(holdsListener(primary, port)).toBe(true)
     expect(pids.map((pid) => holdsListener(pid, port))).toEqual([true, true])
@@ -113,14 +125,18 @@ describe('the shared handle', () => {
   })
 
   it.each([
-    ["balance: 'round-robin'", { balance: 'round-robin' }, { NODE_CLUSTER_SCHED_POLICY: 'none' }],
-    ['the default', {}, {}],
-  ] as const)('is not used with %s', async (_, options, env) => {
-    const { port, pids } = await startPlain(options, env)
+    ['random', 'random'],
+    ['ip-hash', 'ip-hash'],
+    ["accept: 'primary'", { policy: 'round-robin', accept: 'primary' }],
+    ['a cookie', { cookie: 'sid' }],
+  ] as const)("is the primary's alone, which accepts and hands over, with %s", async (_, balance) => {
+    const { port, pids, primary } = await startPlain({ balance }, {})
+    expect(holdsListener(primary, port)).toBe(true)
     expect(pids.map((pid) => holdsListener(pid, port))).toEqual([false, false])
+    expect(pids).toContain((await ask({ port })).pid)
   })
 
-  /** Node takes the policy once per process: each needs a primary of its own. */
+  /** A primary of its own, for its own environment. */
   async function startPlain(options: object, env: Record<string, string>) {
     const port = await freePort()
     const program = new Program(

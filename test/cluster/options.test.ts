@@ -4,7 +4,8 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { ClusterOptions } from 'troupe'
 import { afterEach, describe, expect, it } from 'vitest'
-import { endAll, fixture, freePort, Program, startCluster, temporaryFolder } from '../support/processes.js'
+import { freePort } from '../support/free-port.js'
+import { endAll, fixture, Program, startCluster, temporaryFolder } from '../support/processes.js'
 import type { Contract } from './fixtures/sup-worker.js'
 
 afterEach(endAll)

@@ -1,9 +1,9 @@
 import { get } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
+import { freePort } from '../support/free-port.js'
 import {
   endAll,
   fixture,
-  freePort,
   isAlive,
   leftBehind,
   nobodyLeft,
@@ -12,6 +12,7 @@ import {
   sendSignal,
   startCluster,
 } from '../support/processes.js'
+import { Release } from '../support/release.js'
 import type { Contract } from './fixtures/sup-worker.js'
 
 afterEach(endAll)
@@ -19,7 +20,7 @@ afterEach(endAll)
 /** A primary of its own with two workers. */
 async function startPrimary(options: object = {}) {
   const program = new Program(fixture('sup-primary'), [
-    JSON.stringify({ exec: './sup-worker.js', workers: 2, signals: true, ...options }),
+    JSON.stringify({ exec: './sup-worker.js', workers: 2, signals: true, timeouts: { settle: 0 }, ...options }),
   ])
   const { started, handlers } = await program.line('started')
   return { program, workers: started as number[], handlers }
@@ -118,7 +119,7 @@ describe('with signals: true', () => {
     program.kill('SIGHUP')
     await expect
       .poll(() => program.lines.filter(({ reload }) => (reload as { phase: string })?.phase === 'finished'), SOON)
-      .toEqual([{ reload: { phase: 'finished', replaced: [1, 2] } }])
+      .toEqual([{ reload: { phase: 'finished', replaced: [1, 2], cut: 0, killed: 0 } }])
     await expect.poll(() => workers.filter(isAlive), SOON).toEqual([])
     program.kill('SIGTERM')
     expect(await program.ended).toEqual(ORDERLY)
@@ -138,9 +139,24 @@ describe('with signals: true', () => {
     expect(await program.ended).toEqual(ORDERLY)
   })
 
+  it('SIGHUP to a release that fails is logged with the reason, and the old workers serve on', async () => {
+    const release = new Release()
+    const { program, workers } = await startPrimary({ exec: release.file })
+    release.deploy('throws')
+    program.kill('SIGHUP')
+    await expect.poll(() => program.stderr, SOON).toContain('troupe error: the reload asked for by SIGHUP failed')
+    expect(program.stderr).toMatch(
+      /ReloadError: .*the old workers serve on\. Worker \d exited with code 1 before it was ready/,
+    )
+    expect(program.stderr).toContain('this release cannot start')
+    expect(workers.map(isAlive)).toEqual([true, true])
+    program.kill('SIGTERM')
+    expect(await program.ended).toEqual(ORDERLY)
+  })
+
   it('SIGHUP during the start reloads when it is over, and does not spoil later reloads', async () => {
     const program = new Program(fixture('sup-primary'), [
-      JSON.stringify({ exec: './sup-worker.js', workers: 1, signals: true }),
+      JSON.stringify({ exec: './sup-worker.js', workers: 1, signals: true, timeouts: { settle: 0 } }),
     ])
     await program.line('primary')
     await expect.poll(() => leftBehind().length, SOON).toBe(2)

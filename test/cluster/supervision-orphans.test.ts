@@ -1,9 +1,24 @@
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type ClientRequest, get, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import { endAll, fixture, freePort, leftBehind, nobodyLeft, Program, SOON, startCluster } from '../support/processes.js'
+import { REAPER_NAME } from '../../src/runtime/supervision/reaper.js'
+import { REAPER_SCRIPT } from '../../src/runtime/supervision/reaper-script.js'
+import { freePort } from '../support/free-port.js'
+import {
+  endAll,
+  fixture,
+  isAlive,
+  leftBehind,
+  nobodyLeft,
+  Program,
+  SOON,
+  sendSignal,
+  startCluster,
+} from '../support/processes.js'
 import type { Contract } from './fixtures/sup-worker.js'
 
 afterEach(endAll)
@@ -23,11 +38,18 @@ async function killPrimary(program: Program): Promise<void> {
   await nobodyLeft(GONE_WITHIN)
 }
 
-/** Fails when somebody still listens there. */
+/** Waits until nobody listens there: a process that has ended for `/proc` may have its sockets for a moment yet. */
 async function expectFree(port: number): Promise<void> {
-  const server = createServer().listen(port)
-  await once(server, 'listening')
-  server.close()
+  const listens = async (): Promise<boolean> => {
+    const server = createServer().listen(port)
+    const listening = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    server.close()
+    return listening
+  }
+  await expect.poll(listens, { ...SOON, timeout: GONE_WITHIN }).toBe(true)
 }
 
 describe('when the primary is killed with SIGKILL, two seconds later', () => {
@@ -81,8 +103,7 @@ describe('when the primary is killed with SIGKILL, two seconds later', () => {
     await killPrimary(waiting)
   })
 
-  // Nobody but the worker itself ends it so far, and it does not look.
-  it.fails('workers that block their event loop are gone', async () => {
+  it('workers that block their event loop are gone', async () => {
     const program = new Program(fixture('sup-primary'), [
       JSON.stringify({
         exec: './sup-boot.js',
@@ -95,6 +116,128 @@ describe('when the primary is killed with SIGKILL, two seconds later', () => {
     await killPrimary(program)
   })
 })
+
+describe('the reaper', () => {
+  const blocking = { exec: './sup-boot.js', args: ['block'], workers: 1, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }
+
+  it('ends with the workers of a primary that was killed', async () => {
+    const program = await startPrimary({ exec: './sup-worker.js' })
+    expect(reapersOf(program.pid)).toHaveLength(1)
+    await killPrimary(program)
+    await expect.poll(() => reapersOf(program.pid), SOON).toEqual([])
+  })
+
+  it('ends with a cluster that is stopped', async () => {
+    const before = reapersOf(process.pid)
+    const cluster = await startCluster({ exec: fixture('sup-worker') })
+    expect(reapersOf(process.pid).length).toBe(before.length + 1)
+    await cluster.stop()
+    await expect.poll(() => reapersOf(process.pid), SOON).toEqual(before)
+  })
+
+  it('stays when a terminal or systemd sends it a signal', async () => {
+    const program = new Program(fixture('sup-primary'), [JSON.stringify(blocking)])
+    await expect.poll(() => program.stderr, SOON).toContain('starting to block')
+    const [reaper = 0] = reapersOf(program.pid)
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) sendSignal(reaper, signal)
+    await killPrimary(program)
+  })
+
+  it('is started again when it is killed, and knows every worker', async () => {
+    const program = new Program(fixture('sup-primary'), [JSON.stringify(blocking)])
+    await expect.poll(() => program.stderr, SOON).toContain('starting to block')
+    const [first = 0] = reapersOf(program.pid)
+    sendSignal(first, 'SIGKILL')
+    await expect.poll(() => reapersOf(program.pid).filter((pid) => pid !== first), SOON).toHaveLength(1)
+    // The turn of the loop that started it is over, and has told it of the worker.
+    program.kill('SIGCONT')
+    await program.line('turn')
+    await killPrimary(program)
+  })
+
+  it('is not started again without end: the primary says so', async () => {
+    const program = await startPrimary({ exec: './sup-worker.js' })
+    const killed = new Set<number>()
+    while (!program.stderr.includes('cannot be kept running')) {
+      for (const pid of reapersOf(program.pid)) {
+        killed.add(pid)
+        sendSignal(pid, 'SIGKILL')
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    expect(killed.size).toBe(4)
+  })
+
+  it('does not kill a process that has got the pid of a worker that ended', async ({ skip }) => {
+    const worker = spawn('sleep', ['60'], { stdio: 'ignore' })
+    // Traced: it says when it knows who has that pid now.
+    const reaper = spawn('/bin/sh', ['-x', '-c', REAPER_SCRIPT, REAPER_NAME, 'test'])
+    reaper.stdout.resume()
+    let trace = ''
+    reaper.stderr.on('data', (text) => {
+      trace += text
+    })
+    reaper.stdin.write(`+ ${worker.pid}\n`)
+    await expect.poll(() => trace, SOON).toContain(` ${worker.pid}:`)
+    worker.kill('SIGKILL')
+    await once(worker, 'exit')
+    const innocent = await startWithPid(worker.pid!)
+    reaper.stdin.end()
+    await once(reaper, 'exit')
+    if (!innocent) skip('this system does not let a test choose a pid')
+    expect(await endByHand(innocent!)).toBe('SIGTERM')
+  })
+
+  it('kills by the script alone what it was told of and what still runs', async () => {
+    const worker = spawn('sleep', ['60'], { stdio: 'ignore' })
+    const spared = spawn('sleep', ['60'], { stdio: 'ignore' })
+    const reaper = spawn('/bin/sh', ['-c', REAPER_SCRIPT, REAPER_NAME, 'test'], { stdio: ['pipe', 'ignore', 'ignore'] })
+    const [killed, ended] = [once(worker, 'exit'), once(reaper, 'exit')]
+    reaper.stdin.end(`+ ${worker.pid}\n+ ${spared.pid}\n- ${spared.pid}\n`)
+    expect(await killed).toEqual([null, 'SIGKILL'])
+    await ended
+    expect(await endByHand(spared)).toBe('SIGTERM')
+  })
+})
+
+/** The reapers that wait for that process. */
+function reapersOf(primary: number): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => isAlive(pid) && read(`/proc/${pid}/cmdline`).endsWith(`\0${REAPER_NAME}\0${primary}\0`))
+}
+
+/** Ends it with SIGTERM, and says what it ended of: a SIGKILL that came before counts first. */
+async function endByHand(child: ChildProcess): Promise<NodeJS.Signals | null> {
+  child.kill('SIGTERM')
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  return child.signalCode
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+/** A process with that pid, which is free; `undefined` where the system gives out its own. */
+async function startWithPid(pid: number): Promise<ChildProcess | undefined> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    try {
+      writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1))
+    } catch {
+      return undefined
+    }
+    const child = spawn('sleep', ['60'], { stdio: 'ignore' })
+    if (child.pid === pid) return child
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+  return undefined
+}
 
 describe('a program that a worker forks', () => {
   it.each(['look', 'join', 'create'])('inherits nothing of the cluster, and can %s on its own', async (what) => {

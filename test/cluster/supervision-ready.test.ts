@@ -1,7 +1,8 @@
 import cluster from 'node:cluster'
 import type { PrimaryCluster, ReadyMode } from 'troupe'
 import { afterEach, describe, expect, it } from 'vitest'
-import { endAll, fixture, freePort, SOON, startCluster } from '../support/processes.js'
+import { freePort } from '../support/free-port.js'
+import { endAll, fixture, SOON, startCluster } from '../support/processes.js'
 
 afterEach(endAll)
 

@@ -1,6 +1,5 @@
-import { writeFileSync } from 'node:fs'
 import { Agent, get, type RequestOptions } from 'node:http'
-import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import {
   BootError,
   ClusterClosedError,
@@ -10,23 +9,20 @@ import {
   ReloadError,
 } from 'troupe'
 import { afterEach, describe, expect, it } from 'vitest'
-import {
-  endAll,
-  fixture,
-  freePort,
-  isAlive,
-  leftBehind,
-  nobodyLeft,
-  SOON,
-  startCluster,
-  temporaryFolder,
-} from '../support/processes.js'
+import { freePort } from '../support/free-port.js'
+import { endAll, fixture, isAlive, leftBehind, nobodyLeft, SOON, startCluster } from '../support/processes.js'
+import { Release } from '../support/release.js'
 import type { Contract } from './fixtures/sup-worker.js'
 
 afterEach(endAll)
 
-const start = (options: ClusterOptions<Contract> = {}) =>
-  startCluster<Contract>({ exec: fixture('sup-worker'), workers: 2, ...options })
+/** A reload takes over at once when all are ready, where a test does not say otherwise. */
+const start = ({ timeouts, ...options }: ClusterOptions<Contract> = {}) =>
+  startCluster<Contract>({ exec: fixture('sup-worker'), workers: 2, timeouts: { settle: 0, ...timeouts }, ...options })
+
+/** All that is known of each worker, but for counts that come and go. */
+const states = ({ workers }: PrimaryCluster<Contract>) =>
+  [...workers.values()].map(({ id, incarnation, pid, state }) => ({ id, incarnation, pid, state }))
 
 const pids = ({ workers }: PrimaryCluster<Contract>) => [...workers.values()].map(({ pid }) => pid)
 
@@ -51,23 +47,6 @@ async function announceDrains(cluster: PrimaryCluster<Contract>): Promise<number
   )
   await cluster.callAll('onDrain', ['tell'])
   return askedIn
-}
-
-/** A worker program in a file that a test can replace, as a deploy does. */
-class Release {
-  readonly file = join(temporaryFolder(), 'worker.mjs')
-
-  constructor() {
-    this.good()
-  }
-
-  good(): void {
-    writeFileSync(this.file, `import ${JSON.stringify(fixture('sup-worker').href)}\n`)
-  }
-
-  broken(): void {
-    writeFileSync(this.file, "throw new Error('this release cannot start')\n")
-  }
 }
 
 describe('scale', () => {
@@ -112,35 +91,32 @@ describe('scale', () => {
     const release = new Release()
     const cluster = await start({ exec: release.file, workers: 1 })
     const before = pids(cluster)
-    release.broken()
+    release.deploy('throws')
     const error = await cluster.scale(3).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(BootError)
     expect(String(error)).toContain('this release cannot start')
     expect(pids(cluster)).toEqual(before)
     expect(leftBehind()).toEqual(before)
-    release.good()
+    release.deploy('good')
     await cluster.scale(2)
     expect([...cluster.workers.keys()]).toEqual([1, 2])
   })
 })
 
 describe('reload', () => {
-  it('replaces every worker, each new one ready before the old one drains', async () => {
+  it('replaces every worker: all new ones are ready before an old one drains', async () => {
     const cluster = await start()
-    const before = [...cluster.workers.values()]
+    const before = pids(cluster)
     const log = record(cluster, 'fork', 'ready', 'exit', 'reload')
-    const mostAlive: number[] = []
-    cluster.on('ready', () => mostAlive.push(cluster.processes.size))
-    await cluster.reload()
+    expect(await cluster.reload()).toEqual({ replaced: [1, 2], cut: 0, killed: 0 })
 
-    const after = [...cluster.workers.values()]
-    expect(after.map(({ id }) => id)).toEqual([1, 2])
-    expect(after.filter(({ pid }) => before.some((old) => old.pid === pid))).toEqual([])
-    expect(
-      log.map(({ name, detail }) => ('id' in detail ? `${name} ${detail.id}` : `${name} ${detail.phase}`)),
-    ).toEqual(['reload started', 'fork 1', 'ready 1', 'exit 1', 'fork 2', 'ready 2', 'exit 2', 'reload finished'])
+    expect([...cluster.workers.keys()]).toEqual([1, 2])
+    expect(pids(cluster).filter((pid) => before.includes(pid))).toEqual([])
+    const story = log.map(({ name, detail }) => ('id' in detail ? `${name} ${detail.id}` : `${name} ${detail.phase}`))
+    expect(story.slice(0, 5)).toEqual(['reload started', 'fork 1', 'fork 2', 'ready 1', 'ready 2'])
+    expect(story.slice(5, 7).sort()).toEqual(['exit 1', 'exit 2'])
+    expect(story.slice(7)).toEqual(['reload finished'])
     expect(log.flatMap(({ detail }) => ('intended' in detail ? [detail.intended] : []))).toEqual([true, true])
-    expect(mostAlive).toEqual([3, 3])
     expect(leftBehind().sort()).toEqual(pids(cluster).sort())
   })
 
@@ -162,48 +138,62 @@ describe('reload', () => {
     expect(isAlive(old!)).toBe(false)
   })
 
-  it('to code that does not start rejects with ReloadError and its output, while the old workers serve on', async () => {
+  it('gives nothing to the new workers while they settle', async () => {
     const release = new Release()
-    const cluster = await start({ exec: release.file })
+    const cluster = await start({ exec: release.file, timeouts: { settle: 60_000 } })
     const before = pids(cluster)
-    const log = record(cluster, 'reload', 'restart', 'failed')
-    release.broken()
-    const error = await cluster.reload().catch((reason: unknown) => reason)
-    expect(error).toBeInstanceOf(ReloadError)
-    expect(error).toMatchObject({
-      code: 'ERR_RELOAD',
-      failures: [{ id: 1, output: expect.stringContaining('this release cannot start') }],
-    })
-    expect(String(error)).toMatch(
-      /^ReloadError: The reload was given up; the workers not yet replaced serve on\. Worker 1 exited with code 1 before it was ready\. Its last output:\n/,
+    const up = record(cluster, 'message')
+    const reload = cluster.reload()
+    reload.catch(() => {})
+    await expect.poll(() => up.length, SOON).toBe(2)
+    const asked = await Promise.all(
+      [1, 2, ...Array.from({ length: 20 }, () => 'any' as const)].map((to) => cluster.call(to, 'pid', [])),
     )
-    expect(log).toMatchObject([
-      { name: 'reload', detail: { phase: 'started' } },
-      { name: 'reload', detail: { phase: 'failed', replaced: [] } },
-    ])
+    expect(asked.filter((pid) => !before.includes(pid))).toEqual([])
+    expect([...(await cluster.callAll('pid', [])).keys()]).toEqual([1, 2])
     expect(pids(cluster)).toEqual(before)
-    expect(leftBehind().sort()).toEqual([...before].sort())
-    expect(await Promise.all([cluster.call(1, 'pid', []), cluster.call(2, 'pid', [])])).toEqual(before)
-
-    release.good()
-    await cluster.reload()
-    expect(pids(cluster).filter((pid) => before.includes(pid))).toEqual([])
+    expect([...cluster.processes.values()].map(({ state }) => state).sort()).toEqual([
+      'ready',
+      'ready',
+      'starting',
+      'starting',
+    ])
   })
 
-  it('restarts a worker that dies while its replacement fails', async () => {
-    const release = new Release()
-    const cluster = await start({ exec: release.file, workers: 1 })
-    const [old] = pids(cluster)
-    release.broken()
-    cluster.on('fork', ({ incarnation }) => {
-      if (incarnation !== 2) return
-      process.kill(old!, 'SIGKILL')
-      release.good()
+  it('cuts and kills what does not drain by the deadline, and says how much', async () => {
+    const port = await freePort()
+    const cluster = await start({
+      ready: 'listen',
+      env: { SUP_LISTEN: String(port) },
+      timeouts: { drain: 300, kill: 2_000 },
     })
-    // Which of the two the file was for when the new worker read it does not matter here.
-    await cluster.reload().catch((error: unknown) => expect(error).toBeInstanceOf(ReloadError))
-    await expect.poll(() => cluster.workers.get(1)?.state, SOON).toBe('ready')
-    expect(await cluster.call(1, 'pid', [])).not.toBe(old)
+    await cluster.call(2, 'ignoreSigterm', [])
+    const held = record(cluster, 'message')
+    const cut = new Promise((resolve) => get({ port, host: '127.0.0.1', path: '/hold' }).once('error', resolve))
+    await expect.poll(() => held.length, SOON).toBe(1)
+    expect(await cluster.reload()).toEqual({ replaced: [1, 2], cut: 1, killed: 1 })
+    expect(await cut).toMatchObject({ code: 'ECONNRESET' })
+  })
+
+  it('restarts an old worker that dies meanwhile, with the old settings, and replaces it with the others', async () => {
+    const next = new Release()
+    next.deploy('waits')
+    const cluster = await start({ env: { RELEASE: 'old' } })
+    const forks = record(cluster, 'fork')
+    const reload = cluster.reload({ exec: next.file, env: { RELEASE: 'new' } })
+    await expect.poll(() => forks.length, SOON).toBe(2)
+    const restarted = new Promise<{ id: number; pid: number }>((resolve) => cluster.on('ready', resolve))
+    process.kill(cluster.workers.get(1)!.pid, 'SIGKILL')
+    const { id, pid } = await restarted
+    expect([id, await cluster.call(1, 'pid', [])]).toEqual([1, pid])
+    expect((await cluster.call(1, 'process', [])).env.RELEASE).toBe('old')
+
+    next.finish()
+    expect(await reload).toEqual({ replaced: [1, 2], cut: 0, killed: 0 })
+    expect(isAlive(pid)).toBe(false)
+    expect([...cluster.workers.values()].map(({ incarnation }) => incarnation)).toEqual([3, 4])
+    expect((await cluster.call(1, 'process', [])).env.RELEASE).toBe('new')
+    expect(leftBehind().sort()).toEqual(pids(cluster).sort())
   })
 
   it('runs once, and once more for all who ask meanwhile', async () => {
@@ -211,12 +201,16 @@ describe('reload', () => {
     const log = record(cluster, 'reload')
     const running = cluster.reload()
     await expect.poll(() => log.length, SOON).toBe(1)
-    const queued = [cluster.reload(), cluster.reload(), cluster.reload()]
-    expect(new Set(queued).size).toBe(1)
-    expect(queued[0]).not.toBe(running)
+    const queued = [
+      cluster.reload({ args: ['a'], env: { RELEASE: 'a' } }),
+      cluster.reload({ args: ['b'] }),
+      cluster.reload(),
+    ]
     await Promise.all([running, ...queued])
     expect(log.map(({ detail }) => detail.phase)).toEqual(['started', 'finished', 'started', 'finished'])
     expect(cluster.workers.get(1)?.incarnation).toBe(3)
+    const { argv, env } = await cluster.call(1, 'process', [])
+    expect([argv.slice(2), env.RELEASE]).toEqual([['b'], 'a'])
   })
 
   it('and scale wait for each other', async () => {
@@ -228,19 +222,173 @@ describe('reload', () => {
     expect(leftBehind()).toEqual(pids(cluster))
   })
 
-  it('is given up by a stop, and starts no worker after it', async () => {
-    const cluster = await start({ workers: 3 })
-    const log = record(cluster, 'fork')
-    const stopped = new Promise((resolve) => cluster.on('ready', () => resolve(cluster.stop())))
-    const error = await cluster.reload().catch((reason: unknown) => reason)
+  it.each([
+    ['stop', 'while new workers start', 0, false],
+    ['forced stop', 'while new workers start', 0, true],
+    ['stop', 'while they settle', 60_000, false],
+    ['forced stop', 'while they settle', 60_000, true],
+  ])('is ended by a %s %s, and no process is left', async (_how, _moment, settle, force) => {
+    const release = new Release()
+    const cluster = await start({ exec: release.file, workers: 3 })
+    const [forks, ups] = [record(cluster, 'fork'), record(cluster, 'message')]
+    const reload = cluster.reload({ settle, concurrency: 1 })
+    const over = reload.catch((reason: unknown) => reason)
+    await expect.poll(() => (settle > 0 ? ups : forks).length, SOON).toBe(settle > 0 ? 3 : 1)
+    const stopped = cluster.stop({ force })
+    expect(await over).toBeInstanceOf(ClusterClosedError)
     await stopped
-    expect(error).toBeInstanceOf(ClusterClosedError)
-    expect(log).toHaveLength(1)
     await nobodyLeft()
+    expect(forks).toHaveLength(settle > 0 ? 3 : 1)
   })
 })
 
-describe('a rolling reload under load', () => {
+describe('reload to a release that fails because it', () => {
+  /** Clients that ask every worker and `'any'`, one call after the other. Gives who has answered, and what failed. */
+  function ask(cluster: PrimaryCluster<Contract>) {
+    const answered = new Set<number>()
+    const failures: unknown[] = []
+    let over = false
+    const clients = ([1, 2, 'any'] as const).map(async (to) => {
+      while (!over) {
+        await cluster.call(to, 'pid', []).then(
+          (pid) => answered.add(pid),
+          (error: unknown) => failures.push(error),
+        )
+      }
+    })
+    return async () => {
+      over = true
+      await Promise.all(clients)
+      return { answered: [...answered].sort(), failures }
+    }
+  }
+
+  it.each([
+    ['throws', 'throws', /^exited with code 1 before it was ready$/, 'Error: this release cannot start'],
+    [
+      'never gets ready',
+      'neverReady',
+      /^was not ready within 5000 ms \(`timeouts\.ready`\): it has neither called `joinCluster` nor listened$/,
+      'waiting for a lock',
+    ],
+    [
+      'dies a second after it was ready',
+      'diesSoon',
+      /^exited with code 7 after it was ready, before it took over$/,
+      'the licence has expired',
+    ],
+  ] as const)(
+    '%s replaces nobody: the old workers serve on, and the error says which new one failed and why',
+    async (_because, program, reason, output) => {
+      const release = new Release()
+      const cluster = await start({ exec: release.file, timeouts: { ready: 5_000, settle: 2_000 } })
+      const before = states(cluster)
+      const log = record(cluster, 'reload', 'ready', 'restart', 'failed')
+      release.deploy(program)
+      const finish = ask(cluster)
+      const error = (await cluster.reload().catch((thrown: unknown) => thrown)) as ReloadError
+      const { answered, failures } = await finish()
+
+      expect(error).toBeInstanceOf(ReloadError)
+      expect(error.failures.length).toBeGreaterThan(0)
+      for (const failure of error.failures) {
+        expect(failure).toMatchObject({
+          reason: expect.stringMatching(reason),
+          output: expect.stringContaining(output),
+        })
+        expect(error.message).toContain(`Worker ${failure.id} ${failure.reason}. Its last output:`)
+      }
+      expect(error.message).toMatch(/^The reload was given up, and the old workers serve on\. Worker \d .*/)
+      expect(error.message).toContain(output)
+      expect(log).toEqual([
+        { name: 'reload', detail: { phase: 'started' } },
+        { name: 'reload', detail: { phase: 'failed', reason: error.message, failures: error.failures } },
+      ])
+
+      expect(failures).toEqual([])
+      expect(answered).toEqual(before.map(({ pid }) => pid).sort())
+      expect(states(cluster)).toEqual(before)
+      expect(leftBehind().sort()).toEqual(before.map(({ pid }) => pid).sort())
+    },
+  )
+
+  it('can be followed by one that succeeds', async () => {
+    const release = new Release()
+    const cluster = await start({ exec: release.file })
+    const before = pids(cluster)
+    release.deploy('throws')
+    await expect(cluster.reload()).rejects.toBeInstanceOf(ReloadError)
+    release.deploy('good')
+    await cluster.reload()
+    expect(pids(cluster).filter((pid) => before.includes(pid))).toEqual([])
+  })
+})
+
+describe('what new workers are started with', () => {
+  const startedWith = async (cluster: PrimaryCluster<Contract>, id: number) => {
+    const { argv, execArgv, env } = await cluster.call(id, 'process', [])
+    return {
+      exec: argv[1],
+      args: argv.slice(2),
+      execArgv: execArgv.slice(0, -2),
+      env: [env.RELEASE, env.COLOUR, env.OF_PRIMARY],
+    }
+  }
+  /** The next process that serves under that id. */
+  const restarted = async (cluster: PrimaryCluster<Contract>, id: number): Promise<void> => {
+    const ready = new Promise<void>((resolve) => cluster.on('ready', (worker) => worker.id === id && resolve()))
+    await cluster.cast(id, 'crash', ['kill'])
+    await ready
+  }
+
+  afterEach(() => void delete process.env.OF_PRIMARY)
+
+  it('is the file as it is now, the environment of the primary as it is now, and what the reload was given', async () => {
+    const [first, second] = [new Release(), new Release()]
+    const cluster = await start({ exec: first.file, args: ['a'], env: { RELEASE: 'a', COLOUR: 'red' } })
+    process.env.OF_PRIMARY = 'changed'
+    await cluster.reload()
+    const before = { exec: first.file, args: ['a'], execArgv: [], env: ['a', 'red', 'changed'] }
+    expect(await startedWith(cluster, 1)).toEqual(before)
+
+    const next = { args: ['b'], execArgv: ['--no-warnings'], env: { RELEASE: 'b' } }
+    await cluster.reload({ ...next, exec: pathToFileURL(second.file) })
+    const after = { ...next, exec: second.file, env: ['b', undefined, 'changed'] }
+    expect(await startedWith(cluster, 2)).toEqual(after)
+
+    await restarted(cluster, 1)
+    expect(await startedWith(cluster, 1)).toEqual(after)
+    await cluster.scale(3)
+    expect(await startedWith(cluster, 3)).toEqual(after)
+    await cluster.reload({ args: [] })
+    expect(await startedWith(cluster, 3)).toEqual({ ...after, args: [] })
+  })
+
+  it('stays what it was when a reload fails', async () => {
+    const broken = new Release()
+    broken.deploy('throws')
+    const cluster = await start({ workers: 1, args: ['a'], env: { RELEASE: 'a' } })
+    const before = await startedWith(cluster, 1)
+    const reload = cluster.reload({ exec: broken.file, args: ['b'], env: { RELEASE: 'b' } })
+    await expect(reload).rejects.toBeInstanceOf(ReloadError)
+    await restarted(cluster, 1)
+    expect(await startedWith(cluster, 1)).toEqual(before)
+    await cluster.reload()
+    expect(await startedWith(cluster, 1)).toEqual(before)
+  })
+
+  it('is checked before anything is started', async () => {
+    const cluster = await start({ workers: 1 })
+    const log = record(cluster, 'fork', 'reload')
+    await expect(cluster.reload({ concurrency: 0 })).rejects.toThrow(
+      'Expected `concurrency` to be a positive integer, got 0',
+    )
+    await expect(cluster.reload({ workers: 3 } as never)).rejects.toThrow(/^Unknown option `workers`\. Known are/)
+    expect(log).toEqual([])
+  })
+})
+
+describe('a reload under load', () => {
   interface Load {
     name: string
     agent: Agent

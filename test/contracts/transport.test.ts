@@ -30,6 +30,7 @@ function overChannel(channel: FakeChannel, other: FakeChannel): IpcTransport<Num
   const transport = new IpcTransport<Numbered, Numbered>(channel, {
     read: (batch) => ({ frames: batch.frames as Numbered[], malformed: 0 }),
     limit: 1_000,
+    bytes: 1e9,
     onMalformed: () => {},
     onUnsendable: () => {},
   })

@@ -349,9 +349,9 @@ describe('the program', () => {
 
   it('says in one sentence that its port is taken', async () => {
     const { port } = new URL(chat.url)
-    const { child, output } = spawnChat({ PORT: port })
-    const ended = once(child, 'close', { signal: AbortSignal.timeout(30_000) }).finally(() => child.kill('SIGKILL'))
-    const [code] = await ended
+    const { ended, output, stop } = spawnChat({ PORT: port })
+    onTestFinished(() => void stop())
+    const { code } = await ended
     expect(code).not.toBe(0)
     expect(output().trim()).toBe(
       `Port ${port} on 127.0.0.1 is in use. Choose another one: PORT=${Number(port) + 1} npm start`,

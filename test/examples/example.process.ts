@@ -12,8 +12,15 @@ export interface ExampleProcess {
   output(): string
   /** Resolves when what it has printed, from `from` on, matches. Rejects when it ends before. */
   printed(pattern: RegExp, from?: number): Promise<RegExpExecArray>
+  /** Resolves when it has ended, with all that it has started, and its output has been read. */
+  readonly ended: Promise<ExampleEnd>
   /** Sends SIGTERM, unless it has ended, and waits for the end. */
-  stop(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  stop(): Promise<ExampleEnd>
+}
+
+interface ExampleEnd {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
 }
 
 /** Starts `examples/<name>/main.ts` as its header says. Whoever starts it stops it. */
@@ -24,6 +31,7 @@ export function startExample(name: string, env: Record<string, string> = {}): Ex
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exited = once(child, 'exit')
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }))
   const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -33,6 +41,7 @@ export function startExample(name: string, env: Record<string, string> = {}): Ex
   }
   return {
     pid: child.pid!,
+    ended,
     output: () => output,
     async printed(pattern, from = 0) {
       const patience = AbortSignal.timeout(PATIENCE_MS)

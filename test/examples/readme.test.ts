@@ -1,8 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../support/free-port.js'
 
 // What README shows, run and compiled as it stands there.
 
@@ -21,14 +21,6 @@ function block(name: string): string {
   const match = new RegExp(`\`\`\`(?:js|ts)\\n(// ${name.replace('.', '\\.')}\\n[^]*?)\`\`\``).exec(readme)
   if (!match?.[1]) throw new Error(`README has no block that begins with "// ${name}"`)
   return match[1]
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 describe('the worked example of README', () => {

@@ -34,7 +34,7 @@ test.each<[string, unknown]>([
   ['undefined', undefined],
   ['no type', { data: '' }],
   ['no data', { type: 'Buffer' }],
-  ['an unknown type', { type: 'Float16Array', data: '' }],
+  ['an unknown type', { type: 'Float128Array', data: '' }],
   ['a type that every object inherits', { type: '__proto__', data: '' }],
   ['half an element', { type: 'Int16Array', data: 'AA==' }],
 ])('refuses a record with %s', (_, record) => {

@@ -5,13 +5,35 @@ import { BATCH_TAG, type Batch, type DownFrame, type UpFrame } from '../../src/p
 
 /** One good frame of each kind, with every field that it can have. */
 const up = {
-  call: { kind: 'call', id: 1, to: 'any', method: 'm', payload: { plain: [] }, deadline: 1.5, chain: [[1, 2, 'm']] },
+  call: {
+    kind: 'call',
+    id: 1,
+    cast: 512,
+    to: 'any',
+    method: 'm',
+    payload: { plain: [] },
+    deadline: 1.5,
+    chain: [[1, 2, 'm']],
+    key: 'k',
+    stream: { items: 64, bytes: 1_000 },
+  },
   result: { kind: 'result', id: 1, payload: '{"plain":1}' },
   failure: { kind: 'failure', id: 1, error: { code: 'ERR_REMOTE', details: {} } },
   cancel: { kind: 'cancel', id: 1 },
+  progress: { kind: 'progress', at: 1.5, lag: 0, calls: [{ id: 1, stage: { kind: 'running', ms: 2.5 } }] },
+  items: { kind: 'items', id: 1, first: 0, items: ['{"plain":1}', null] },
+  credit: { kind: 'credit', id: 1, items: 1, bytes: 11 },
   subscribe: { kind: 'subscribe', channel: 'c', ref: 1 },
   unsubscribe: { kind: 'unsubscribe', channel: 'c' },
-  publish: { kind: 'publish', channel: 'c', payload: '{"plain":1}', self: true, ref: 1, deadline: 1 },
+  publish: {
+    kind: 'publish',
+    channel: 'c',
+    payload: '{"plain":1}',
+    self: true,
+    overflow: 'disconnect',
+    ref: 1,
+    deadline: 1,
+  },
   ack: { kind: 'ack', receipt: 1, error: { code: 'ERR_REMOTE', details: {} } },
   hello: { kind: 'hello', version: 1, incarnation: 1 },
   join: { kind: 'join', methods: { m: { idempotent: true } } },
@@ -20,6 +42,25 @@ const up = {
   load: { kind: 'load', connections: 0 },
   drained: { kind: 'drained', cut: 0 },
   released: { kind: 'released' },
+  health: { kind: 'health', lag: 0.5, rss: 1, heap: 1, requests: 0, debugged: false, inspectable: true },
+  listen: {
+    kind: 'listen',
+    ref: 1,
+    index: 0,
+    address: null,
+    port: -1,
+    addressType: 4,
+    fd: null,
+    flags: 0,
+    backlog: 511,
+    readableAll: null,
+    writableAll: false,
+    speaks: 'http',
+  },
+  unlisten: { kind: 'unlisten', listener: 1 },
+  taken: { kind: 'taken', id: 1 },
+  refused: { kind: 'refused', id: 1, reason: 'full' },
+  live: { kind: 'live', listener: 1, live: 0, room: 'open', brief: 1, strays: 1, exhausted: 1 },
 } satisfies { [K in UpFrame['kind']]: UpFrame & { kind: K } }
 
 const member = {
@@ -42,12 +83,20 @@ const down = {
     payload: 'x',
     deadline: 1,
     chain: [[1, 2, 'm']],
+    key: 'k',
+    stream: { items: 64, bytes: 1_000 },
   },
   result: up.result,
   failure: up.failure,
   cancel: up.cancel,
+  progress: up.progress,
+  items: up.items,
+  credit: up.credit,
   held: { kind: 'held', id: 1, held: true },
+  passed: { kind: 'passed', to: 2, cast: 512, held: true },
+  dropped: { kind: 'dropped', to: 'any', cast: 512, error: { code: 'ERR_MAILBOX_FULL', details: {} } },
   subscribed: { kind: 'subscribed', ref: 1 },
+  unsubscribed: { kind: 'unsubscribed', channel: 'c' },
   message: { kind: 'message', channel: 'c', payload: 'x', receipt: 1 },
   receipt: {
     kind: 'receipt',
@@ -59,7 +108,28 @@ const down = {
   member: { kind: 'member', member, gone: false, removed: false },
   event: { kind: 'event', name: 'ready', detail: {} },
   drain: { kind: 'drain', mode: 'stop', deadline: 1 },
+  probe: { kind: 'probe', closeInspector: false },
   release: { kind: 'release', deadline: 1 },
+  bound: {
+    kind: 'bound',
+    ref: 1,
+    errno: -98,
+    listener: 1,
+    path: 'shared',
+    sockname: { port: 80 },
+    sticky: { by: { cookie: 'sid' }, issue: true, perRequest: false },
+  },
+  level: { kind: 'level', listener: 1, level: null, ask: true },
+  connection: {
+    kind: 'connection',
+    connection: 6,
+    id: 1,
+    listener: 1,
+    head: 'R0VU',
+    peer: { address: '::1', port: 1, family: 'IPv6' },
+  },
+  awaited: { kind: 'awaited', ids: [1], bounds: [{ ref: 1, listener: 1 }] },
+  candidates: { kind: 'candidates', listener: 1, ids: [1] },
 } satisfies { [K in DownFrame['kind']]: DownFrame & { kind: K } }
 
 interface Direction {
@@ -103,10 +173,10 @@ describe.each(directions)('$direction', ({ read, good }) => {
       .map((field) => ({ kind: frame.kind, field, frame })),
   )
   test.each(fields)('drops a $kind whose $field is of another kind', ({ frame, field }) => {
-    for (const wrong of [[7], Symbol.iterator.toString().length * -1.5]) {
+    for (const wrong of [[[7]], Symbol.iterator.toString().length * -1.5]) {
       const { frames, malformed } = read(carried(writeBatch([{ ...frame, [field]: wrong }])))
       // A time is any number.
-      if (field === 'deadline' && typeof wrong === 'number') continue
+      if (['deadline', 'at', 'lag', 'rss', 'heap'].includes(field) && typeof wrong === 'number') continue
       expect(frames).toEqual([])
       expect(malformed).toBe(1)
     }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { channel, METHOD_OPTIONS, method } from '../../src/protocol/contract.js'
-import { ValidationError } from '../../src/protocol/errors.js'
+import { type ChannelOptions, channel, METHOD_OPTIONS, method } from '../../src/protocol/contract.js'
+import { toRecord } from '../../src/protocol/error-record.js'
+import { UsageError, ValidationError } from '../../src/protocol/errors.js'
 import { type StandardSchema, validate, validateNow } from '../../src/protocol/schema.js'
 import { rejection, thrown } from '../support/outcome.js'
 import { numberSchema, slowSchema } from '../support/schemas.js'
@@ -12,6 +13,25 @@ describe('channel', () => {
 
   test('keeps its schema', () => {
     expect(channel('numbers', numberSchema)).toEqual({ name: 'numbers', schema: numberSchema })
+  })
+
+  test('keeps what becomes of messages that are not read', () => {
+    expect(channel('news', undefined, { overflow: 'drop-oldest' })).toEqual({ name: 'news', overflow: 'drop-oldest' })
+  })
+
+  test('has a name of some length', () => {
+    expect(channel('n'.repeat(256)).name).toHaveLength(256)
+    for (const name of ['', 'n'.repeat(257), undefined as unknown as string])
+      expect(thrown(UsageError, () => channel(name)).message).toMatch(/a text of 1 to 256 characters/)
+  })
+
+  test.each<[what: string, options: unknown, message: string]>([
+    ['misspelt', { over: 1 }, 'Unknown option `over` of channel news. Known is `overflow`'],
+    ['no object', null, 'Expected the options of channel news to be an object, got null'],
+    ['of another world', { overflow: 'block' }, 'one of drop-newest, drop-oldest, disconnect, got "block"'],
+  ])('takes no options that are %s', (_, options, message) => {
+    const error = thrown(UsageError, () => channel('news', undefined, options as ChannelOptions))
+    expect(error.message).toContain(message)
   })
 })
 
@@ -68,6 +88,24 @@ describe('a schema', () => {
   test('that is asynchronous is refused where waiting would break the order', () => {
     const error = thrown(ValidationError, () => validateNow(slowSchema, '5', 'a value for channel n'))
     expect(error.message).toContain('the schema is asynchronous; a channel needs one that answers at once')
+  })
+
+  test('that finds fault with everything is told of in part', () => {
+    const issue = { message: 'm'.repeat(2_000), path: Array.from({ length: 99 }, () => 'p'.repeat(500)) }
+    const issues = Array.from({ length: 200_000 }, () => issue)
+    const picky: StandardSchema<number> = {
+      '~standard': { version: 1, vendor: 'test', validate: () => ({ issues }) },
+    }
+    const error = thrown(ValidationError, () => validateNow(picky, 1, 'it'))
+    expect(error.message).toMatch(/; and 199968 more$/)
+    expect(JSON.stringify(toRecord(error)).length).toBeLessThan(200_000)
+  })
+
+  test('that answers by a promise of another make is asynchronous, too', () => {
+    // biome-ignore lint/suspicious/noThenProperty: that is what is tried.
+    const validate = () => ({ then: () => {} }) as unknown as Promise<{ value: number }>
+    const foreign: StandardSchema<number> = { '~standard': { version: 1, vendor: 'test', validate } }
+    expect(thrown(ValidationError, () => validateNow(foreign, 1, 'it')).message).toContain('asynchronous')
   })
 
   test('that is asynchronous and then rejects leaves no unhandled rejection behind', async () => {

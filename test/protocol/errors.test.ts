@@ -34,6 +34,7 @@ const catalogue = {
   WorkerUnavailableError: new errors.WorkerUnavailableError({ target: 'any', method: 'resize', reason: 'it starts' }),
   NoSuchMethodError: new errors.NoSuchMethodError({ ...call, known: ['a', 'b'] }),
   MailboxFullError: new errors.MailboxFullError({ ...call, limit: 1_024, queue: 'mailbox' }),
+  MethodKindError: new errors.MethodKindError({ ...call, kind: 'stream' }),
   PayloadError: new errors.PayloadError({ ...call, path: 'args[0].run', reason: 'is a function' }),
   ValidationError: new errors.ValidationError({
     ...call,
@@ -137,7 +138,7 @@ describe('messages name the method, the target and what to do', () => {
 
   test('a link that is full names its own limit', () => {
     const error = new errors.MailboxFullError({ ...call, limit: 16, queue: 'link' })
-    expect(error.message).toContain('the link has 16 messages, its limit')
+    expect(error.message).toContain('the link holds as much as it may')
     expect(error.message).toContain('`limits.link`')
   })
 

@@ -128,3 +128,25 @@ test('whatever is thrown, its record is plain JSON', () => {
     expect(JSON.parse(JSON.stringify(record))).toEqual(JSON.parse(JSON.stringify({ ...record })))
   }
 })
+
+test('what its thrower changes afterwards has been copied', () => {
+  const state: Record<string, unknown> = { step: 1, rows: [1] }
+  const record = toThrown(Object.assign(new Error('x'), { state }))
+  state.step = 1n
+  ;(state.rows as number[]).push(2)
+  expect(record.properties).toEqual({ state: { step: 1, rows: [1] } })
+})
+
+test('is as quick for what is huge: little of it is looked at', () => {
+  let looked = 0
+  const row = Object.defineProperty({}, 'a', { enumerable: true, get: () => ++looked })
+  expect(toThrown(Array.from({ length: 100_000 }, () => row))).toMatchObject({
+    message: 'a value that is too large to be printed',
+  })
+  const error = new Error('x')
+  for (let key = 0; key < 2_000; key++)
+    Object.assign(error, { [`rows${key}`]: Array.from({ length: 1_000 }, () => row) })
+  looked = 0
+  expect(toThrown(error)).toMatchObject({ message: 'x', properties: undefined })
+  expect(looked).toBeLessThan(50_000)
+})

@@ -22,8 +22,9 @@ test('nothing given means the defaults', () => {
     workers: availableParallelism(),
     methods: new Map(),
     ready: 'auto',
-    balance: 'round-robin',
+    plans: expect.any(Function),
     restart: DEFAULT_RESTART,
+    recycle: { jitter: 0.2 },
     timeouts: DEFAULT_TIMEOUTS,
     limits: DEFAULT_LIMITS,
     signals: false,
@@ -32,8 +33,34 @@ test('nothing given means the defaults', () => {
 })
 
 test('the defaults are those that the documents name', () => {
-  expect(DEFAULT_TIMEOUTS).toEqual({ call: 5_000, ack: 5_000, ready: 30_000, drain: 10_000, kill: 5_000 })
-  expect(DEFAULT_LIMITS).toEqual({ mailbox: 1_024, waiting: 1_024, payload: 4 * 1_024 * 1_024, link: 16_384 })
+  expect(DEFAULT_TIMEOUTS).toEqual({
+    call: 5_000,
+    ack: 5_000,
+    idle: 60_000,
+    ready: 30_000,
+    heartbeat: 2_000,
+    blocked: 30_000,
+    settle: 2_000,
+    peek: 10_000,
+    waiting: 30_000,
+    handoff: 30_000,
+    drain: 10_000,
+    kill: 5_000,
+  })
+  expect(DEFAULT_LIMITS).toEqual({
+    mailbox: 1_024,
+    waiting: 1_024,
+    payload: 4 * 1_024 * 1_024,
+    stream: 64,
+    streamBytes: 256 * 1_024,
+    link: 16_384,
+    connections: 1_024,
+    handoffs: 4,
+    linkBytes: 4 * 1_024 * 1_024,
+    answers: 1_024,
+    answerBytes: 64 * 1_024 * 1_024,
+    peek: 16_384,
+  })
   expect(DEFAULT_RESTART).toEqual({
     policy: 'permanent',
     max: 5,
@@ -56,18 +83,31 @@ test('what is given in part is completed', () => {
 
 test('undefined is as good as nothing, everywhere', () => {
   const nothing = (names: readonly string[]): object => Object.fromEntries(names.map((name) => [name, undefined]))
-  const { restart, timeouts, limits } = read({
+  const { restart, recycle, timeouts, limits } = read({
     ...nothing(['workers', 'methods', 'ready', 'balance', 'signals', 'logger', 'exec', 'args', 'env', 'stdio', 'cwd']),
     restart: { ...nothing(Object.keys(DEFAULT_RESTART)) },
+    recycle: nothing(['rss', 'heap', 'age', 'requests', 'jitter']),
     timeouts: nothing(Object.keys(DEFAULT_TIMEOUTS)),
     limits: nothing(Object.keys(DEFAULT_LIMITS)),
   })
-  expect({ restart, timeouts, limits }).toEqual({
+  expect({ restart, recycle, timeouts, limits }).toEqual({
     restart: DEFAULT_RESTART,
+    recycle: { jitter: 0.2 },
     timeouts: DEFAULT_TIMEOUTS,
     limits: DEFAULT_LIMITS,
   })
   expect(read({ restart: { backoff: nothing(Object.keys(DEFAULT_RESTART.backoff)) } }).restart).toEqual(DEFAULT_RESTART)
+})
+
+test.each([
+  [{ rss: 0 }, 'Expected `recycle.rss` to be a positive integer, got 0'],
+  [{ heap: '1 GB' }, 'Expected `recycle.heap` to be a positive integer, got "1 GB"'],
+  [{ age: -1 }, 'Expected `recycle.age` to be a number of milliseconds between 1 and 2147483647, got -1'],
+  [{ requests: 1.5 }, 'Expected `recycle.requests` to be a positive integer, got 1.5'],
+  [{ jitter: 2 }, 'Expected `recycle.jitter` to be a number between 0 and 1, got 2'],
+  [{ memory: 1 }, 'Unknown option `recycle.memory`'],
+])('recycle: %j is refused', (recycle, message) => {
+  expect(() => read({ recycle } as object)).toThrow(message)
 })
 
 test("node's options go to node as they are", () => {
@@ -95,8 +135,8 @@ test('exec is a path, a file: URL, or its text', () => {
 
 test("node's own variable chooses the shared handle, and the option chooses over it", () => {
   vi.stubEnv('NODE_CLUSTER_SCHED_POLICY', 'none')
-  expect(read({}).balance).toBe('os')
-  expect(read({ balance: 'round-robin' }).balance).toBe('round-robin')
+  expect(read({}).plans('80')).toMatchObject({ accepts: 'workers' })
+  expect(read({ balance: 'round-robin' }).plans('80')).toMatchObject({ accepts: 'workers evenly' })
 })
 
 describe('a wrong option is refused with what it should be and what it is', () => {
@@ -109,7 +149,10 @@ describe('a wrong option is refused with what it should be and what it is', () =
     [{ methods: [] }, 'Expected `methods` to be an object of functions, got an array'],
     [{ methods: { a: 1 } }, 'Expected `methods.a` to be a function, got 1'],
     [{ ready: 'soon' }, "Expected `ready` to be one of 'auto', 'join', 'listen', 'online', 'manual', got \"soon\""],
-    [{ balance: 'ip-hash' }, "Expected `balance` to be one of 'round-robin', 'os', got \"ip-hash\""],
+    [
+      { balance: 'fastest' },
+      "Expected `balance` to be one of 'round-robin', 'least-connections', 'random', 'ip-hash', 'os', got \"fastest\"",
+    ],
     [{ signals: 'yes' }, 'Expected `signals` to be true or false, got "yes"'],
     [{ logger: console.log }, 'Expected `logger` to be an object, got a function'],
     [{ logger: { warn() {} } }, 'Expected `logger.error` to be a function, got undefined'],
@@ -131,6 +174,10 @@ describe('a wrong option is refused with what it should be and what it is', () =
     [
       { restart: { backoff: { min: 20_000 } } },
       'Expected `restart.backoff.min` to be no more than `restart.backoff.max`, got 20000 and 10000',
+    ],
+    [
+      { timeouts: { blocked: 1_000, heartbeat: 8_000 } },
+      'Expected `timeouts.blocked` to be no less than `timeouts.heartbeat`, got 1000 and 8000',
     ],
     [
       { restart: { backoff: { factor: 0.5 } } },

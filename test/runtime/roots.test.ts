@@ -38,7 +38,7 @@ describe('calls', () => {
         expect(await call).toBe(answer)
       }
     }
-    expect(c.cluster.stats()).toEqual({ waiting: 0, receipts: 0, unexpected: 0, dropped: 0, pending: 0 })
+    expect(c.cluster.stats()).toMatchObject({ waiting: 0, receipts: 0, unexpected: 0, dropped: 0, pending: 0 })
   })
 
   test('carry what JSON loses, both ways, between any two', async () => {
@@ -163,7 +163,7 @@ describe('who is there', () => {
     await same('1/1 ready, 2/2 ready')
     c.workers[0]?.die()
     await same('1/3 ready, 2/2 ready')
-    const reload = c.cluster.reload()
+    const reload = c.cluster.reload({ settle: 0 })
     await c.clock.settle()
     await reload
     await same('1/4 ready, 2/5 ready')
@@ -192,6 +192,7 @@ describe('who is there', () => {
       link: end,
       clock,
       drainConnections: async () => 0,
+      connections: () => {},
       released: () => {},
     })
     const joining = buildWorker({}, {}, { host, clock, logger: new FakeLogger() })

@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../../src/runtime/clock.js'
 interface Alarm {
   readonly time: number
   readonly run: () => void
+  readonly idle: boolean
 }
 
 /**
@@ -22,9 +23,9 @@ export class FakeClock implements Clock {
     return this.#now
   }
 
-  after(ms: number, run: () => void): Timer {
+  after(ms: number, run: () => void, { idle = false }: { idle?: boolean } = {}): Timer {
     if (Number.isNaN(ms)) throw new Error('A timer was set for NaN ms')
-    const alarm = { time: this.#now + Math.max(0, ms), run }
+    const alarm = { time: this.#now + Math.max(0, ms), run, idle }
     this.#alarms.push(alarm)
     return {
       cancel: () => {
@@ -42,6 +43,11 @@ export class FakeClock implements Clock {
     return this.#alarms.length
   }
 
+  /** How many of them keep a process alive: those that are not idle. */
+  get holding(): number {
+    return this.#alarms.filter(({ idle }) => !idle).length
+  }
+
   /** Lets run what is due now: turns, and whatever follows from them. */
   async settle(): Promise<void> {
     do {
@@ -57,12 +63,17 @@ export class FakeClock implements Clock {
     const end = this.#now + ms
     await this.settle()
     for (let alarm = this.#next(end); alarm; alarm = this.#next(end)) {
-      this.#now = alarm.time
+      this.#now = Math.max(this.#now, alarm.time)
       this.#alarms.splice(this.#alarms.indexOf(alarm), 1)
       alarm.run()
       await this.settle()
     }
     this.#now = end
+  }
+
+  /** Time goes on, and nothing runs: as for a process that is stopped. What has come due runs at the next `advance`. */
+  jump(ms: number): void {
+    this.#now += ms
   }
 
   #next(end: number): Alarm | undefined {

@@ -2,7 +2,7 @@ import type { DownFrame, LifeUpFrame, UpFrame } from '../../src/protocol/frames.
 import { PROTOCOL_VERSION } from '../../src/protocol/frames.js'
 import type { ProcessRef } from '../../src/protocol/ids.js'
 import type { Receiver, Transport } from '../../src/protocol/transport.js'
-import type { Child, ChildEvents, Launcher } from '../../src/runtime/supervision/child.js'
+import type { Child, ChildEvents, Launcher, LaunchSettings } from '../../src/runtime/supervision/child.js'
 
 /** Processes that are only told of. A test plays each one's part, or lets it obey what it is asked. */
 export class FakeLauncher implements Launcher {
@@ -18,9 +18,9 @@ export class FakeLauncher implements Launcher {
     this.#receive = receive
   }
 
-  launch(ref: ProcessRef, events: ChildEvents): Child {
+  launch(ref: ProcessRef, events: ChildEvents, settings: LaunchSettings): Child {
     if (this.refusal) throw this.refusal
-    const child = new FakeChild(ref, events, (frame) => this.#receive(ref, frame))
+    const child = new FakeChild(ref, events, settings, (frame) => this.#receive(ref, frame))
     this.children.push(child)
     queueMicrotask(() => this.plan(child))
     return child
@@ -43,6 +43,7 @@ export class FakeChild implements Child {
   readonly pid: number
   readonly link: Transport<DownFrame, UpFrame>
   readonly events: ChildEvents
+  readonly settings: LaunchSettings
   readonly signals: ('SIGTERM' | 'SIGKILL')[] = []
   /** What the primary has sent it. */
   readonly received: DownFrame[] = []
@@ -52,16 +53,20 @@ export class FakeChild implements Child {
   obeys = true
   readonly #say: (frame: LifeUpFrame) => void
 
-  constructor(ref: ProcessRef, events: ChildEvents, say: (frame: LifeUpFrame) => void) {
+  constructor(ref: ProcessRef, events: ChildEvents, settings: LaunchSettings, say: (frame: LifeUpFrame) => void) {
     this.ref = ref
     this.pid = 1_000 + ref.incarnation
     this.events = events
+    this.settings = settings
     this.#say = say
     this.link = {
       full: false,
+      held: 0,
       send: (frame) => this.#receive(frame),
+      sendNow: (frame) => this.#receive(frame),
       receive: (_: Receiver<UpFrame>) => {},
       flushed: () => Promise.resolve(),
+      drop: () => undefined,
       close: () => {},
     }
   }

@@ -1,7 +1,7 @@
 import { assert } from 'vitest'
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever the class is built from.
-type Class<E> = new (...args: any[]) => E
+export type Class<E> = new (...args: any[]) => E
 
 /** The error that the promise rejects with, which must be of that class. */
 export async function rejection<E extends Error>(ErrorClass: Class<E>, promise: Promise<unknown>): Promise<E> {

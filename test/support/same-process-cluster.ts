@@ -1,11 +1,14 @@
 import type { UntypedContract } from '../../src/protocol/contract.js'
 import type { DownFrame, UpFrame } from '../../src/protocol/frames.js'
 import type { ProcessRef } from '../../src/protocol/ids.js'
+import { readBalance } from '../../src/runtime/connections/balance.js'
+import { NodeSockets } from '../../src/runtime/connections/node-sockets.js'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../src/runtime/limits.js'
 import { registerMethods } from '../../src/runtime/messaging/method-registry.js'
 import type { PrimarySettings } from '../../src/runtime/options.js'
 import { buildPrimary } from '../../src/runtime/primary.js'
 import type { Child, ChildEvents, Launcher } from '../../src/runtime/supervision/child.js'
+import { DEFAULT_RECYCLE } from '../../src/runtime/supervision/recycle-policy.js'
 import { DEFAULT_RESTART } from '../../src/runtime/supervision/restart-policy.js'
 import { memoryLink } from '../../src/runtime/transports/memory.js'
 import { buildWorker, type WorkerCluster } from '../../src/runtime/worker.js'
@@ -38,6 +41,7 @@ export function sameProcessCluster(
         link: workerEnd,
         clock,
         drainConnections: async () => 0,
+        connections: () => {},
         released: () => {},
       })
       const joined = buildWorker<UntypedContract>(workerMethods, {}, { host, clock, logger })
@@ -59,11 +63,13 @@ export function sameProcessCluster(
       methods: registerMethods(methods, 'methods'),
       ready: 'join',
       restart: DEFAULT_RESTART,
+      recycle: DEFAULT_RECYCLE,
       timeouts: DEFAULT_TIMEOUTS,
       limits: DEFAULT_LIMITS,
+      plans: readBalance(undefined),
       ...settings,
     },
-    { clock, random: () => 0.5, launcher, logger },
+    { clock, random: () => 0.5, launcher, sockets: new NodeSockets(clock), logger },
   )
   /** The worker with that incarnation, joined. */
   const worker = (incarnation: number): Promise<WorkerCluster<UntypedContract>> =>

@@ -8,11 +8,14 @@ import {
   type PublishReceipt,
   type RemoteError,
   type StandardSchema,
+  type Stream,
   type WorkerInfo,
 } from 'troupe'
 import { type Equal, expectType } from './equal.js'
 
 // What a program may write on either side, and what must not compile.
+
+declare function readAll(name: string): AsyncGenerator<Uint8Array>
 
 const methods = {
   size: (name: string, exact?: boolean): number | undefined => (exact ? name.length : undefined),
@@ -23,6 +26,11 @@ const methods = {
   async *tail(lines: number) {
     for (let line = 0; line < lines; line++) yield `line ${line}`
   },
+  /** However its type is written. */
+  async *pages(): AsyncIterable<{ page: number }> {
+    yield { page: 1 }
+  },
+  file: method({ stream: true }, (name: string): AsyncGenerator<Uint8Array> => readAll(name)),
 }
 
 interface Contract {
@@ -50,8 +58,10 @@ export async function calls() {
 
   // @ts-expect-error a stream is not a call
   await cluster.call(1, 'tail', [3])
-  // @ts-expect-error nor is it on a proxy
-  await cluster.worker(1).tail(3)
+  // @ts-expect-error nor a cast
+  await cluster.cast(1, 'tail', [3])
+  // @ts-expect-error nor asked of all
+  await cluster.callAll('tail', [3])
   // @ts-expect-error no such target
   await cluster.call('all', 'size', ['a'])
   // @ts-expect-error too many arguments
@@ -66,6 +76,43 @@ export async function calls() {
   await cluster.call(1, 'size', ['a'], { timout: 5 })
   // @ts-expect-error proxies are not thenable
   cluster.worker(1).then(() => {})
+}
+
+export async function streams() {
+  const cluster = await createCluster<Contract>()
+  const lines = cluster.stream('any', 'tail', [3], { timeout: 100, idle: 1_000, total: 5_000, window: 1 })
+  expectType<Equal<typeof lines, Stream<string>>>()
+  for await (const line of lines) expectType<Equal<typeof line, string>>()
+  await using pages = cluster.worker(1).pages()
+  for await (const page of pages) expectType<Equal<typeof page, { page: number }>>()
+  const iterator: AsyncIterableIterator<Uint8Array> = cluster.any().file('a')
+  await iterator.next()
+
+  // @ts-expect-error a plain method is not a stream
+  cluster.stream(1, 'size', ['a'])
+  // @ts-expect-error nor one that never returns
+  cluster.stream(1, 'forever', [])
+  // @ts-expect-error an argument is missing
+  cluster.stream(1, 'tail', [])
+  // @ts-expect-error the primary has no such stream
+  cluster.stream('primary', 'tail', [3])
+  // @ts-expect-error misspelt option
+  cluster.stream(1, 'tail', [3], { windows: 3 })
+  const proxied = cluster.worker(1).tail(3)
+  // @ts-expect-error a proxied stream is no promise
+  proxied.then(() => {})
+
+  const untyped = await createCluster()
+  for await (const item of untyped.stream(1, 'anything', ['at', 'all'])) item.without.a.contract
+
+  // The output schema is that of an item.
+  method({ output: {} as StandardSchema<string> }, async function* () {
+    yield 'a'
+  })
+  // @ts-expect-error not what it yields
+  method({ output: {} as StandardSchema<number> }, async function* () {
+    yield 'a'
+  })
 }
 
 export async function methodsOfTheContract() {

@@ -1,28 +1,39 @@
-import { describeTarget } from '../../protocol/address.js'
 import { toRecord } from '../../protocol/error-record.js'
 import {
   CallAbortedError,
-  CallCycleError,
+  type CallDetails,
   MailboxFullError,
+  MethodKindError,
   NoSuchMethodError,
-  RemoteError,
-  type ThrownRecord,
-  TroupeError,
+  type TroupeError,
+  WorkerGoneError,
 } from '../../protocol/errors.js'
-import type { ChainLink, FailureFrame, InvokeFrame, ResultFrame } from '../../protocol/frames.js'
+import type {
+  ChainLink,
+  CreditFrame,
+  FailureFrame,
+  InvokeFrame,
+  ItemsFrame,
+  ProgressFrame,
+  ResultFrame,
+} from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
-import { decodePayload, encodePayload } from '../../protocol/payload.js'
-import { validate } from '../../protocol/schema.js'
-import { toThrown } from '../../protocol/thrown.js'
 import type { Clock } from '../clock.js'
+import type { Limits } from '../limits.js'
 import type { Logger } from '../logger.js'
-import { dropOwnFrames } from '../own-frames.js'
-import { CallContext, runInContext } from './call-context.js'
+import { type Answer, Answers } from './answers.js'
+import { CallContext } from './call-context.js'
+import { isKeyed, KeyedCalls, type KeyedFrame } from './keyed-calls.js'
 import { type Letter, Mailbox } from './mailbox.js'
 import type { RegisteredMethod } from './method-registry.js'
+import { MethodRunner } from './method-runner.js'
+import { Progress } from './progress.js'
+import { StreamSenders } from './streams/stream-senders.js'
 
 /** A chain of calls longer than this is taken for a loop. */
 const MAX_CHAIN = 32
+/** Node's timers fire that much before their time, ms: so does that of a call which has as long as the one that made it. */
+const TIMER = 1
 /** How many names a `NoSuchMethodError` lists. */
 const KNOWN_METHODS = 20
 
@@ -30,15 +41,15 @@ export interface ActorOptions {
   readonly self: ProcessRef
   readonly methods: ReadonlyMap<string, RegisteredMethod>
   readonly concurrency: number
-  readonly mailboxLimit: number
-  readonly payloadLimit: number
+  readonly limits: Pick<Limits, 'mailbox' | 'payload' | 'answers' | 'answerBytes'>
   readonly clock: Clock
   readonly logger: Logger
   readonly reply: (frame: ResultFrame | FailureFrame) => void
+  /** What streams yield. */
+  readonly yield: (frame: ItemsFrame) => void
+  /** What becomes of calls that take long. */
+  readonly tell: (frame: ProgressFrame) => void
 }
-
-/** What goes back to the caller; nothing for a cast. */
-type Answer = ResultFrame | FailureFrame | undefined
 
 /** A call that was accepted and has not ended. */
 interface Accepted {
@@ -47,10 +58,18 @@ interface Accepted {
   readonly letter: Letter
 }
 
-/** Runs this process's methods: takes invocations, answers each call exactly once unless its caller has given it up. */
+/**
+ * This process's methods, as others see them: takes invocations, lets each run when it may, and answers each call exactly once
+ * unless its caller has given it up.
+ */
 export class Actor {
   readonly #options: ActorOptions
   readonly #mailbox: Mailbox
+  readonly #progress: Progress
+  readonly #keyed: KeyedCalls
+  readonly #streams: StreamSenders
+  readonly #answers: Answers
+  readonly #runner: MethodRunner
   /** The calls among the accepted ones, by route, so that a cancel finds them. */
   readonly #calls = new Map<number, Accepted>()
   #onIdle: (() => void)[] = []
@@ -58,10 +77,19 @@ export class Actor {
   constructor(options: ActorOptions) {
     this.#options = options
     this.#mailbox = new Mailbox({
-      limit: options.mailboxLimit,
+      limit: options.limits.mailbox,
       concurrency: options.concurrency,
       concurrencyOf: (method) => options.methods.get(method)?.options.concurrency ?? Number.POSITIVE_INFINITY,
     })
+    this.#progress = new Progress({ clock: options.clock, mailbox: this.#mailbox, tell: options.tell })
+    this.#keyed = new KeyedCalls(options.limits)
+    this.#answers = new Answers({ ...options, payloadLimit: options.limits.payload })
+    this.#streams = new StreamSenders({
+      clock: options.clock,
+      payloadLimit: options.limits.payload,
+      send: options.yield,
+    })
+    this.#runner = new MethodRunner(this.#answers, this.#streams)
   }
 
   invoke(frame: InvokeFrame): void {
@@ -70,15 +98,20 @@ export class Actor {
     if (!method)
       return this.#refuse(
         frame,
-        new NoSuchMethodError({ ...this.#name(frame), known: [...methods.keys()].slice(0, KNOWN_METHODS) }),
+        new NoSuchMethodError({ ...this.#answers.nameOf(frame), known: [...methods.keys()].slice(0, KNOWN_METHODS) }),
       )
+    if (method.isStream !== (frame.stream !== undefined)) {
+      const kind = method.isStream ? 'stream' : 'plain'
+      return this.#refuse(frame, new MethodKindError({ ...this.#answers.nameOf(frame), kind }))
+    }
     const deadline = frame.deadline ?? Number.POSITIVE_INFINITY
     // Expired work is not started, and its caller needs no telling: its own deadline has the same time.
     if (clock.now() >= deadline) return
     const chain: readonly ChainLink[] = [...(frame.chain ?? []), [frame.route ?? 0, self.id, frame.method]]
     if (chain.length > MAX_CHAIN)
-      return this.#refuse(frame, this.#cycle(frame, chain, `the chain of calls is longer than ${MAX_CHAIN}`))
+      return this.#refuse(frame, this.#answers.cycle(frame, chain, `the chain of calls is longer than ${MAX_CHAIN}`))
 
+    if (isKeyed(frame) && !this.#isFirst(frame, chain)) return
     const context = new CallContext(
       { caller: frame.from, target: self.id, method: frame.method, deadline, chain },
       clock,
@@ -93,22 +126,15 @@ export class Actor {
         start: () => void this.#run(accepted, method),
       },
     }
-    if (frame.route !== undefined) this.#calls.set(frame.route, accepted)
+    if (frame.route !== undefined) {
+      this.#calls.set(frame.route, accepted)
+      this.#progress.accepted(frame.route, accepted.letter)
+    }
     const admission = this.#mailbox.admit(accepted.letter)
     if (admission === 'started' || admission === 'queued') return
-    if (frame.route !== undefined) this.#calls.delete(frame.route)
-    const { mailboxLimit } = this.#options
-    this.#refuse(
-      frame,
-      admission === 'cycle'
-        ? this.#cycle(frame, chain, 'it would wait for itself')
-        : new MailboxFullError({
-            ...this.#name(frame),
-            limit: mailboxLimit,
-            queue: 'mailbox',
-            abandoned: this.#mailbox.abandoned,
-          }),
-    )
+    if (frame.route !== undefined) this.#forget(frame.route)
+    if (isKeyed(frame)) this.#keyed.settle(frame, undefined)
+    this.#refuseAdmission(frame, chain, admission)
   }
 
   /**
@@ -116,12 +142,33 @@ export class Actor {
    * place until it settles, because a serial method that still runs must not run twice, and what runs must stay bounded.
    */
   cancel(route: number): void {
+    if (this.#keyed.leave(route)) return
     const accepted = this.#calls.get(route)
     if (!accepted) return
-    this.#calls.delete(route)
-    accepted.context.abort(new CallAbortedError(this.#name(accepted.frame)))
-    this.#mailbox.withdraw(accepted.letter)
+    const { frame, context, letter } = accepted
+    this.#forget(route)
+    // Others with the same key wait for its answer.
+    if (isKeyed(frame) && this.#keyed.isShared(frame)) return
+    context.abort(new CallAbortedError(this.#answers.nameOf(frame)))
+    const started = this.#mailbox.withdraw(letter)
+    if (!started && isKeyed(frame)) this.#keyed.settle(frame, undefined)
     this.#checkIdle()
+  }
+
+  /** A reader has taken items. False when there is no such stream. */
+  credit(frame: CreditFrame): boolean {
+    return this.#streams.credit(frame)
+  }
+
+  /** The time to drain is over, `drained` ms: streams, which may go on for ever, end with an error that says why. */
+  cut(drained: number): void {
+    for (const [route, { frame }] of [...this.#calls]) {
+      if (!frame.stream) continue
+      const sent = this.#streams.has(route) ? 'yes' : 'no'
+      const error = new WorkerGoneError({ ...this.#answers.nameOf(frame), ...this.#options.self, drained, sent })
+      this.#options.reply({ kind: 'failure', id: route, error: toRecord(error) })
+      this.cancel(route)
+    }
   }
 
   /** Resolves when nothing is left that somebody waits for, or that is a cast. */
@@ -132,34 +179,9 @@ export class Actor {
 
   async #run(accepted: Accepted, method: RegisteredMethod): Promise<void> {
     const { frame, context } = accepted
+    if (frame.route !== undefined) this.#progress.started(frame.route)
     if (context.remaining === 0) return this.#end(accepted, undefined)
-    this.#end(accepted, await this.#carryOut(frame, context, method))
-  }
-
-  /** Three steps, because it matters whose error it is: ours before the method ran, the method's, ours after it. */
-  async #carryOut(frame: InvokeFrame, context: CallContext, { run, options }: RegisteredMethod): Promise<Answer> {
-    let args: unknown[]
-    try {
-      const decoded = decodePayload(frame.payload, 'args')
-      args = Array.isArray(decoded) ? (decoded as unknown[]) : []
-      if (options.input) args[0] = await validate(options.input, args[0], `the argument of ${frame.method}`)
-    } catch (error) {
-      return this.#failure(frame, error, 'no')
-    }
-    let value: unknown
-    try {
-      const returned = runInContext(context, () => run(...args))
-      // A value that is there is encoded now, before another call of this batch can change what it refers to.
-      value = isThenable(returned) ? await returned : returned
-    } catch (error) {
-      return this.#thrown(frame, error)
-    }
-    try {
-      if (options.output) value = await validate(options.output, value, `the result of ${frame.method}`)
-      return this.#result(frame, value)
-    } catch (error) {
-      return this.#failure(frame, error, 'yes')
-    }
+    this.#end(accepted, await this.#runner.run(frame, context, method))
   }
 
   /** The method has settled. Its answer is wanted unless the call was given up meanwhile. */
@@ -168,9 +190,35 @@ export class Actor {
     accepted.context.settle()
     const wanted = route !== undefined && this.#calls.get(route) === accepted && !accepted.context.aborted
     if (wanted && answer) this.#options.reply(answer)
-    if (route !== undefined && this.#calls.get(route) === accepted) this.#calls.delete(route)
+    if (route !== undefined && this.#calls.get(route) === accepted) this.#forget(route)
     this.#mailbox.release(accepted.letter)
+    if (isKeyed(accepted.frame)) this.#answerShared(accepted.frame, accepted.context, answer)
     this.#checkIdle()
+  }
+
+  /** Of calls with the same method and key, the first runs; the others get its answer, now or when there is one. */
+  #isFirst(frame: KeyedFrame, chain: readonly ChainLink[]): boolean {
+    const arrival = this.#keyed.arrive(frame)
+    if (arrival.kind === 'answered') this.#options.reply({ ...arrival.answer, id: frame.route })
+    else if (arrival.kind === 'full' || arrival.kind === 'cycle') this.#refuseAdmission(frame, chain, arrival.kind)
+    return arrival.kind === 'first'
+  }
+
+  /**
+   * What was given up and failed for it, or never started, is no answer: whoever waits for one is the next to try. Nor is what
+   * failed when its own time was over, which ends the calls that it made, too.
+   */
+  #answerShared(frame: KeyedFrame, { aborted, remaining }: CallContext, answer: Answer): void {
+    const isFinal = answer && (answer.kind === 'result' || !(aborted || remaining < TIMER || neverStarted(answer)))
+    for (const other of this.#keyed.settle(frame, isFinal ? answer : undefined)) {
+      if (isFinal) this.#options.reply({ ...answer, id: other.route ?? 0 })
+      else this.invoke(other)
+    }
+  }
+
+  #forget(route: number): void {
+    this.#calls.delete(route)
+    this.#progress.ended(route)
   }
 
   #isIdle(): boolean {
@@ -184,67 +232,23 @@ export class Actor {
     for (const resolve of waiting) resolve()
   }
 
-  #result(frame: InvokeFrame, value: unknown): Answer {
-    if (frame.route === undefined) return undefined
-    const opaque = frame.from.id !== 0 && this.#options.self.id !== 0
-    return {
-      kind: 'result',
-      id: frame.route,
-      payload: encodePayload(value, { opaque, limit: this.#options.payloadLimit, root: 'result' }),
-    }
-  }
-
-  #thrown(frame: InvokeFrame, error: unknown): Answer {
-    if (frame.route === undefined) {
-      this.#options.logger.error(`the cast ${frame.method} from ${describeTarget(frame.from.id)} threw`, error)
-      return undefined
-    }
-    const details = { ...this.#name(frame), from: this.#options.self, thrown: this.#thrownRecord(error) }
-    return { kind: 'failure', id: frame.route, error: toRecord(new RemoteError(details)) }
-  }
-
-  /** From there on down the stack is ours: the method's own part says all. */
-  #thrownRecord(error: unknown): ThrownRecord {
-    const thrown = toThrown(error)
-    return thrown.stack === undefined ? thrown : { ...thrown, stack: dropOwnFrames(thrown.stack) }
-  }
-
-  /** An error of ours about this very call. A schema that throws instead of answering is the method's own fault. */
-  #failure(frame: InvokeFrame, error: unknown, sent: 'no' | 'yes'): Answer {
-    if (!(error instanceof TroupeError)) return this.#thrown(frame, error)
-    if (frame.route !== undefined) {
-      return {
-        kind: 'failure',
-        id: frame.route,
-        error: { code: error.code, details: { ...error.details, ...this.#name(frame), sent } },
-      }
-    }
-    this.#options.logger.error(`the cast ${frame.method} from ${describeTarget(frame.from.id)} failed`, error)
-    return undefined
-  }
-
   #refuse(frame: InvokeFrame, error: TroupeError): void {
-    if (frame.route !== undefined) this.#options.reply({ kind: 'failure', id: frame.route, error: toRecord(error) })
-    else
-      this.#options.logger.warn(
-        `the cast ${frame.method} from ${describeTarget(frame.from.id)} was dropped: ${error.message}`,
-      )
+    const answer = this.#answers.refusal(frame, error)
+    if (answer) this.#options.reply(answer)
   }
 
-  #cycle(frame: InvokeFrame, chain: readonly ChainLink[], reason: string): CallCycleError {
-    return new CallCycleError({
-      ...this.#name(frame),
-      reason,
-      cycle: chain.map(([, id, method]) => `${describeTarget(id)}.${method}`),
-    })
-  }
-
-  #name(frame: InvokeFrame): { target: number | 'primary'; method: string; sent: 'no' } {
-    const { id } = this.#options.self
-    return { target: id === 0 ? 'primary' : id, method: frame.method, sent: 'no' }
+  #refuseAdmission(frame: InvokeFrame, chain: readonly ChainLink[], why: 'full' | 'cycle'): void {
+    if (why === 'cycle') return this.#refuse(frame, this.#answers.cycle(frame, chain, 'it would wait for itself'))
+    const details = {
+      limit: this.#options.limits.mailbox,
+      queue: 'mailbox',
+      abandoned: this.#mailbox.abandoned,
+    } as const
+    this.#refuse(frame, new MailboxFullError({ ...this.#answers.nameOf(frame), ...details }))
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+/** Refused before the method ran, by its input schema for example. */
+function neverStarted({ error }: FailureFrame): boolean {
+  return (error.details as Partial<CallDetails>).sent === 'no'
 }

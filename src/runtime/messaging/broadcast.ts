@@ -1,10 +1,13 @@
+import type { Overflow } from '../../protocol/contract.js'
 import { toRecord } from '../../protocol/error-record.js'
-import { CallTimeoutError, type TroupeError } from '../../protocol/errors.js'
-import type { AckFrame, PublishFrame, ReceiptFrame, SubscribeFrame } from '../../protocol/frames.js'
+import { CallTimeoutError, type MailboxFullError, type TroupeError } from '../../protocol/errors.js'
+import type { AckFrame, MessageFrame, PublishFrame, ReceiptFrame, SubscribeFrame } from '../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
 import type { Clock, Timer } from '../clock.js'
 import type { DropLog } from '../drop-log.js'
+import type { OverflowEvent } from '../overflow-event.js'
 import type { Endpoint } from './endpoint.js'
+import { OverflowReports } from './overflow.js'
 
 /** One publish with `ack` whose receipt is not complete. */
 interface OpenReceipt {
@@ -28,18 +31,26 @@ export class Broadcast {
   readonly #clock: Clock
   readonly #ackTimeout: number
   readonly #drops: DropLog
+  readonly #overflows: OverflowReports
   #lastReceipt = 0
+  /** Whom the last message went to. */
+  #reached: readonly Endpoint[] = []
   /** Acknowledgements that no open receipt was waiting for. */
   unexpected = 0
 
-  constructor(clock: Clock, ackTimeout: number, drops: DropLog) {
+  constructor(clock: Clock, ackTimeout: number, drops: DropLog, overflow: (event: OverflowEvent) => void) {
     this.#drops = drops
+    this.#overflows = new OverflowReports(clock, overflow)
     this.#clock = clock
     this.#ackTimeout = ackTimeout
   }
 
   get openReceipts(): number {
     return this.#receipts.size
+  }
+
+  get reached(): readonly Endpoint[] {
+    return this.#reached
   }
 
   subscribe(subscriber: Endpoint, { channel, ref }: SubscribeFrame): void {
@@ -59,23 +70,36 @@ export class Broadcast {
     const subscribers = [...(this.#subscribers.get(channel)?.values() ?? [])].filter(
       (subscriber) => frame.self || subscriber !== publisher,
     )
-    if (frame.ref === undefined) {
-      for (const subscriber of subscribers) {
-        const refused = subscriber.sendData({ kind: 'message', channel, payload })
-        if (refused)
-          this.#drops.add(
-            `message ${subscriber.ref.id}`,
-            `a message on ${JSON.stringify(channel)} was dropped: ${refused.message}`,
-          )
-      }
-      return
-    }
-    const receipt = this.#open(publisher, frame, frame.ref, subscribers)
+    const receipt = frame.ref === undefined ? undefined : this.#open(publisher, frame, frame.ref, subscribers)
+    this.#reached = subscribers
     for (const subscriber of subscribers) {
-      const refused = subscriber.sendData({ kind: 'message', channel, payload, receipt })
-      if (refused) this.#fail(receipt, subscriber.ref, refused)
+      const message = { kind: 'message', channel, payload, receipt } as const
+      const refused = subscriber.sendData(message)
+      if (refused) this.#overflow(subscriber, message, frame.overflow ?? 'drop-newest', refused)
     }
-    this.#closeWhenComplete(receipt)
+    if (receipt !== undefined) this.#closeWhenComplete(receipt)
+  }
+
+  /** That process does not keep up: the channel says which message it misses. */
+  #overflow(subscriber: Endpoint, message: MessageFrame, overflow: Overflow, why: MailboxFullError): void {
+    const { channel } = message
+    const instead = overflow === 'drop-oldest' ? subscriber.dropOldest(channel) : undefined
+    if (instead) subscriber.send(message)
+    const missed = instead ?? message
+    this.#overflows.add(subscriber.ref, channel, overflow)
+    if (missed.receipt === undefined)
+      this.#drops.add(
+        `message ${subscriber.ref.id}`,
+        `a message on ${JSON.stringify(channel)} was dropped: ${why.message}`,
+      )
+    else {
+      this.#fail(missed.receipt, subscriber.ref, why)
+      // Of an earlier publish: nobody else looks at it now.
+      if (instead) this.#closeWhenComplete(missed.receipt)
+    }
+    if (overflow !== 'disconnect') return
+    this.unsubscribe(subscriber, channel)
+    subscriber.send({ kind: 'unsubscribed', channel })
   }
 
   acknowledge(subscriber: Endpoint, { receipt: id, error }: AckFrame): void {

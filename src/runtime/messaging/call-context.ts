@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../clock.js'
 export interface CurrentCall {
   /** Fires when the caller gives up, its deadline passes, or the caller dies. Its reason says which. */
   readonly signal: AbortSignal
-  /** When the caller stops waiting, on the clock of `performance.timeOrigin`-free monotonic ms; `Infinity` outside a call. */
+  /** When the caller stops waiting, in ms on a clock that all processes of the cluster share; `Infinity` outside a call. */
   readonly deadline: number
   /** Milliseconds left until then. */
   readonly remaining: number
@@ -63,6 +63,11 @@ export class CallContext implements CurrentCall {
     return this.#abortReason !== undefined
   }
 
+  /** Why it was given up. */
+  get reason(): Error | undefined {
+    return this.#abortReason
+  }
+
   get remaining(): number {
     return Math.max(0, this.deadline - this.#clock.now())
   }
@@ -71,7 +76,7 @@ export class CallContext implements CurrentCall {
     if (this.#controller) return this.#controller.signal
     this.#controller = new AbortController()
     if (this.#abortReason) this.#controller.abort(this.#abortReason)
-    else if (!this.#settled) {
+    else if (!this.#settled && this.deadline !== Number.POSITIVE_INFINITY) {
       // The caller's cancel normally comes first; this is for a caller that is frozen.
       this.#timer = this.#clock.after(
         this.remaining,
@@ -112,10 +117,22 @@ export function runInContext<T>(context: CallContext, run: () => T): T {
   return storage.run(context, run)
 }
 
+/** Runs what belongs to no call, though one may have led to it. */
+export function runOutsideCalls<T>(run: () => T): T {
+  return storage.exit(run)
+}
+
 /** The running call that the current code belongs to, if it still runs. */
 export function activeContext(): CallContext | undefined {
   const context = storage.getStore()
   return context && !context.settled ? context : undefined
+}
+
+/** Who has given up already what is about to begin: its signal, or the running call that it belongs to. */
+export function givenUpBy(signal: AbortSignal | undefined): { readonly reason: unknown } | undefined {
+  if (signal?.aborted) return signal
+  const context = activeContext()
+  return context?.aborted ? context : undefined
 }
 
 const OUTSIDE: CurrentCall = Object.freeze({

@@ -1,22 +1,21 @@
-import type { Target } from '../../protocol/address.js'
-import { fromRecord } from '../../protocol/error-record.js'
+import { toCallerError } from '../../protocol/declared-errors.js'
 import {
   CallAbortedError,
-  CallTimeoutError,
   ClusterClosedError,
   MailboxFullError,
   PayloadError,
   type TroupeError,
-  WorkerUnavailableError,
 } from '../../protocol/errors.js'
 import type { CallFrame, FailureFrame, Payload, ResultFrame, WireTarget } from '../../protocol/frames.js'
 import { decodePayload } from '../../protocol/payload.js'
 import { AbortSignals } from '../abort-signals.js'
-import type { Clock } from '../clock.js'
+import { type Clock, nextTurn } from '../clock.js'
 import type { Limits, Timeouts } from '../limits.js'
-import { activeContext } from './call-context.js'
-import { handOver, type MessagingLink } from './messaging-link.js'
-import { type AtDeadline, Pending } from './pending.js'
+import { activeContext, givenUpBy } from './call-context.js'
+import type { CallEvidence, Late } from './call-evidence.js'
+import { type CallName, nameOf } from './call-name.js'
+import type { MessagingLink } from './messaging-link.js'
+import { Pending } from './pending.js'
 
 /** A call as it is sent: everything checked, the arguments encoded, the deadline chosen. */
 export interface CallRequest {
@@ -25,13 +24,19 @@ export interface CallRequest {
   readonly payload: Payload
   readonly timeout: number
   readonly signal?: AbortSignal | undefined
+  readonly idempotencyKey?: string | undefined
 }
 
-export interface CallerOptions {
+/** What everything needs that a process sends. */
+export interface SendingOptions {
   readonly link: MessagingLink
   readonly clock: Clock
   readonly limits: Limits
   readonly timeouts: Timeouts
+}
+
+export interface CallerOptions extends SendingOptions {
+  readonly evidence: CallEvidence
 }
 
 /** An error is made by whoever takes the answer, inside the caller's `await`, so that its stack is the caller's. */
@@ -58,31 +63,27 @@ export class Caller {
     const name = nameOf(request.to, request.method)
     this.#check(name)
     const { signal } = request
-    if (signal?.aborted || activeContext()?.aborted) throw new CallAbortedError(name, { cause: signal?.reason })
+    const givenUp = givenUpBy(signal)
+    if (givenUp) throw new CallAbortedError(name, { cause: givenUp.reason })
     const answer = await this.#send(request, name)
     if (answer === 'closed') throw new ClusterClosedError({ ...name, sent: 'maybe' })
     if (typeof answer === 'function') throw answer()
-    if (answer.kind === 'failure') throw fromRecord(answer.error)
+    if (answer.kind === 'failure') throw toCallerError(answer.error)
     return decode(answer.payload, name)
   }
 
-  async cast({ to, method, payload }: Pick<CallRequest, 'to' | 'method' | 'payload'>): Promise<void> {
-    const { link, clock, timeouts } = this.#options
-    const name = nameOf(to, method)
-    this.#check(name)
-    // No chain: nobody waits for a cast, so it cannot be part of a cycle.
-    link.send({ kind: 'call', to, method, payload })
-    await handOver(link.castFlushed(), clock, timeouts.call, name)
+  /** For requests that others keep: no call of this process has the same number. */
+  nextId(): number {
+    return this.#pending.nextId()
+  }
+
+  isOpen(id: number): boolean {
+    return this.#pending.has(id)
   }
 
   /** An answer from the router. False when nobody waits for it. */
   settle(frame: ResultFrame | FailureFrame): boolean {
     return this.#pending.settle(frame.id, frame)
-  }
-
-  /** The call waits in the primary for a worker that is starting, or does so no more. */
-  hold(id: number, held: boolean): void {
-    this.#pending.hold(id, held)
   }
 
   close(): void {
@@ -96,8 +97,8 @@ export class Caller {
     if (link.full) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
   }
 
-  #send({ to, method, payload, timeout, signal }: CallRequest, name: CallName): Promise<Answer> {
-    const { link, clock } = this.#options
+  #send({ to, method, payload, timeout, signal, idempotencyKey: key }: CallRequest, name: CallName): Promise<Answer> {
+    const { link, clock, evidence } = this.#options
     const context = activeContext()
     const sentAt = clock.now()
     const deadline = Math.min(sentAt + timeout, context?.deadline ?? Number.POSITIVE_INFINITY)
@@ -105,13 +106,13 @@ export class Caller {
       const release: (() => void)[] = []
       const settle = (answer: Answer): void => {
         for (const undo of release) undo()
+        evidence.forget(id)
         resolve(answer)
       }
-      const id = this.#pending.open(deadline, settle, (known) => {
-        link.send({ kind: 'cancel', id })
-        return () => this.#lateError(known, { ...name, timeout: deadline - sentAt })
-      })
-      link.send({ kind: 'call', id, to, method, payload, deadline, chain: context?.chain } satisfies CallFrame)
+      const id = this.#pending.open(deadline, settle, (late) =>
+        this.#expire(late, { name, timeout: deadline - sentAt, due: deadline }),
+      )
+      link.send({ kind: 'call', id, to, method, payload, deadline, chain: context?.chain, key } satisfies CallFrame)
       const giveUp = (reason: unknown): void => {
         const aborted = (): TroupeError => new CallAbortedError({ ...name, sent: 'maybe' }, { cause: reason })
         if (this.#pending.settle(id, aborted)) link.send({ kind: 'cancel', id })
@@ -121,23 +122,16 @@ export class Caller {
     })
   }
 
-  /** A call that never left the primary's waiting room was certainly not started: another error, and safe to repeat. */
-  #lateError({ heldSince }: AtDeadline, details: CallName & { timeout: number }): TroupeError {
-    const { target, method } = details
-    if (heldSince === undefined) return new CallTimeoutError({ ...details, sent: 'maybe', stage: { kind: 'unknown' } })
-    const waited = Math.round(this.#options.clock.now() - heldSince)
-    const reason = `the worker was starting, and was not ready within the call's deadline (the call waited ${waited} ms for it)`
-    return new WorkerUnavailableError({ target, method, reason, sent: 'no' })
+  /** When it seems to wait in the primary still, what has arrived meanwhile is read first: it may have been sent long since. */
+  #expire(id: number, late: Late): void {
+    const expire = (): void => {
+      if (!this.#pending.has(id)) return
+      this.#options.link.send({ kind: 'cancel', id })
+      this.#pending.settle(id, this.#options.evidence.lateError(id, late))
+    }
+    if (this.#options.evidence.isHeld(id)) nextTurn(this.#options.clock, expire)
+    else expire()
   }
-}
-
-interface CallName {
-  readonly target: Target
-  readonly method: string
-}
-
-export function nameOf(to: WireTarget, method: string): CallName {
-  return { target: to === 0 ? 'primary' : to, method }
 }
 
 function decode(payload: Payload, name: CallName): unknown {

@@ -49,13 +49,14 @@ export class Directory {
 
   refusalOf(resolution: Refusal, name: CallName): TroupeError {
     if (resolution.kind === 'nobody') return new NoSuchWorkerError({ ...name, reason: resolution.reason })
-    const queue = typeof name.target === 'number' && this.#endpointOf(name.target)?.full ? 'link' : 'mailbox'
+    const ids = typeof name.target === 'number' ? [name.target] : [...this.#members.workers.keys()]
+    const queue = ids.every((id) => this.#endpointOf(id)?.full) ? 'link' : 'mailbox'
     return new MailboxFullError({ ...name, limit: this.#limits[queue], queue })
   }
 
-  noRoom(frame: CallFrame): WorkerUnavailableError {
+  noRoom(call: Pick<CallFrame, 'to' | 'method'>): WorkerUnavailableError {
     const reason = `the worker is starting, and ${this.#limits.waiting} calls wait for it already (\`limits.waiting\`)`
-    return new WorkerUnavailableError({ ...nameOf(frame), reason })
+    return new WorkerUnavailableError({ ...nameOf(call), reason })
   }
 
   #endpointOf(id: number): Endpoint | undefined {

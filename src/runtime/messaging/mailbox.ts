@@ -1,9 +1,4 @@
-/**
- * The bounded queue in front of a worker's methods. Decides who runs now, who waits, and who is refused; runs nothing.
- *
- * By default everything that is accepted runs at once (a worker is a server). A limit on the worker makes it an actor
- * that takes `concurrency` calls at a time; a limit on a method holds back that method's calls alone.
- */
+/** A call or a cast, to the mailbox. */
 export interface Letter {
   readonly method: string
   /** The router's number for the call, and those of the calls that wait for it. A cast has none. */
@@ -21,9 +16,17 @@ export interface MailboxOptions {
   readonly concurrencyOf: (method: string) => number
 }
 
+/**
+ * The bounded queue in front of a worker's methods. Decides who runs now, who waits, and who is refused; runs nothing.
+ *
+ * By default everything that is accepted runs at once (a worker is a server). A limit on the worker makes it an actor
+ * that takes `concurrency` calls at a time; a limit on a method holds back that method's calls alone.
+ */
 export class Mailbox {
   readonly #options: MailboxOptions
   readonly #running = new Set<Letter>()
+  /** Of those, how many are of a method. */
+  readonly #runningOf = new Map<string, number>()
   readonly #waiting = new Set<Letter>()
   readonly #abandoned = new Set<Letter>()
 
@@ -40,6 +43,15 @@ export class Mailbox {
     return this.#abandoned.size
   }
 
+  /** Those that have not started, the next one first. */
+  get waiting(): Iterable<Letter> {
+    return this.#waiting
+  }
+
+  get runningMethods(): string[] {
+    return [...this.#running].map(({ method }) => method)
+  }
+
   admit(letter: Letter): Admission {
     if (this.size >= this.#options.limit) return 'full'
     if (this.#mayStart(letter)) {
@@ -54,6 +66,7 @@ export class Mailbox {
   /** The letter has ended: its place goes to whoever waited longest and may now start. */
   release(letter: Letter): void {
     if (!this.#running.delete(letter)) return
+    this.#count(letter.method, -1)
     this.#abandoned.delete(letter)
     for (const next of this.#waiting) {
       if (this.#running.size >= this.#options.concurrency) return
@@ -63,14 +76,23 @@ export class Mailbox {
     }
   }
 
-  /** Nobody waits for it any more. One that runs keeps its place, and is counted as abandoned. */
-  withdraw(letter: Letter): void {
-    if (!this.#waiting.delete(letter) && this.#running.has(letter)) this.#abandoned.add(letter)
+  /** Nobody waits for it any more. One that runs keeps its place, and is counted as abandoned: true. */
+  withdraw(letter: Letter): boolean {
+    if (this.#waiting.delete(letter) || !this.#running.has(letter)) return false
+    this.#abandoned.add(letter)
+    return true
   }
 
   #start(letter: Letter): void {
     this.#running.add(letter)
+    this.#count(letter.method, 1)
     letter.start()
+  }
+
+  #count(method: string, more: 1 | -1): void {
+    const count = (this.#runningOf.get(method) ?? 0) + more
+    if (count > 0) this.#runningOf.set(method, count)
+    else this.#runningOf.delete(method)
   }
 
   #mayStart(letter: Letter): boolean {
@@ -82,18 +104,14 @@ export class Mailbox {
   }
 
   #methodIsFull(method: string): boolean {
-    const limit = this.#options.concurrencyOf(method)
-    return limit !== Number.POSITIVE_INFINITY && this.#runningOf(method).length >= limit
+    return (this.#runningOf.get(method) ?? 0) >= this.#options.concurrencyOf(method)
   }
 
   /** Every place that it could get, in the worker or of its method, is held by a call that waits for it. */
   #waitsForItself(letter: Letter): boolean {
     const waits = ({ route }: Letter): boolean => route !== undefined && letter.ancestors.includes(route)
     if (this.#workerIsFull() && [...this.#running].every(waits)) return true
-    return this.#methodIsFull(letter.method) && this.#runningOf(letter.method).every(waits)
-  }
-
-  #runningOf(method: string): Letter[] {
-    return [...this.#running].filter((letter) => letter.method === method)
+    if (!this.#methodIsFull(letter.method)) return false
+    return [...this.#running].every((other) => other.method !== letter.method || waits(other))
   }
 }

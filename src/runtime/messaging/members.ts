@@ -75,6 +75,8 @@ export class Member implements WorkerInfo {
     this.#calls = record.calls
     this.#methods = record.methods
     this.#counts = counts
+    // The router decides by it, and programs get it: theirs to read.
+    Object.freeze(this)
   }
 
   get calls(): number {

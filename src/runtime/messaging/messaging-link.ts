@@ -8,22 +8,38 @@ export interface MessagingLink {
   send(frame: MessagingUpFrame): void
   /** Has the link all that it may hold? The primary's own has none; its router refuses by target. */
   readonly full: boolean
-  /** Resolve when what was sent last has left, as far as that can be known from here. */
-  castFlushed(): Promise<void>
-  publishFlushed(): Promise<void>
+  /** Resolve when what was sent last has left, as far as that can be known from here; undefined when it has already. */
+  castFlushed(): Promise<void> | undefined
+  publishFlushed(): Promise<void> | undefined
 }
 
-/** Waits until the link has taken what was sent, and not for ever: a process that is stopped takes nothing. */
-export async function handOver(
-  flushed: Promise<void>,
-  clock: Clock,
-  timeout: number,
-  name: CallDetails,
-): Promise<void> {
-  const taken = await within(
-    clock,
-    timeout,
-    flushed.then(() => true),
-  )
-  if (!taken) throw new CallTimeoutError({ ...name, timeout, sent: 'maybe', stage: { kind: 'unknown' } })
+/** Whoever begins to wait for the same write within so many ms shares one timer: there may be thousands. */
+const SHARED = 20
+
+/** Waits until links have taken what was sent, and not for ever: a process that is stopped takes nothing. */
+export class HandOver {
+  readonly #clock: Clock
+  readonly #timeout: number
+  readonly #waits = new WeakMap<Promise<void>, { readonly until: number; readonly taken: Promise<true | undefined> }>()
+
+  constructor(clock: Clock, timeout: number) {
+    this.#clock = clock
+    this.#timeout = timeout
+  }
+
+  /** Throws `CallTimeoutError` when it takes longer than the timeout, and a little. */
+  async done(flushed: Promise<void> | undefined, name: CallDetails): Promise<void> {
+    if (!flushed || (await this.#taken(flushed))) return
+    throw new CallTimeoutError({ ...name, timeout: this.#timeout, sent: 'maybe', stage: { kind: 'unknown' } })
+  }
+
+  #taken(flushed: Promise<void>): Promise<true | undefined> {
+    const now = this.#clock.now()
+    const known = this.#waits.get(flushed)
+    if (known && now < known.until) return known.taken
+    const written = flushed.then(() => true as const)
+    const taken = within(this.#clock, this.#timeout + SHARED, written)
+    this.#waits.set(flushed, { until: now + SHARED, taken })
+    return taken
+  }
 }

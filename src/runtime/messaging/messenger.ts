@@ -1,4 +1,4 @@
-import { describeTarget, printable, type Target, toAddress } from '../../protocol/address.js'
+import { describeTarget, type Target } from '../../protocol/address.js'
 import type {
   AnyContract,
   Channel,
@@ -8,41 +8,35 @@ import type {
   MethodsOf,
   PrimaryMethods,
   Proxied,
+  Stream,
+  StreamItem,
+  StreamName,
   WorkerMethods,
 } from '../../protocol/contract.js'
 import { fromRecord } from '../../protocol/error-record.js'
-import { NoSuchMethodError, type TroupeError, UsageError } from '../../protocol/errors.js'
+import { MethodKindError, NoSuchMethodError, type TroupeError } from '../../protocol/errors.js'
 import type { WireTarget } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
-import { type MethodTable, traitsOf } from '../../protocol/method-table.js'
+import { type MethodTable, type MethodTraits, traitsOf } from '../../protocol/method-table.js'
 import { validateNow } from '../../protocol/schema.js'
-import { expectBoolean, expectDuration, expectFunction, expectKnown, expectObject, unexpected } from '../expect.js'
+import { expectFunction, unexpected } from '../expect.js'
 import type { Timeouts } from '../limits.js'
 import { withoutOwnFrames } from '../own-frames.js'
+import {
+  type CallOptions,
+  type PublishOptions,
+  readArgs,
+  readCallOptions,
+  readChannel,
+  readPublishOptions,
+  readTarget,
+} from './arguments.js'
 import { LiveView } from './live-view.js'
 import type { Members, WorkerInfo } from './members.js'
 import type { Peer } from './peer.js'
 import { methodProxy } from './proxy.js'
+import { readStreamOptions, type StreamOptions } from './streams/stream-options.js'
 import type { Subscription } from './subscriptions.js'
-
-export interface CallOptions {
-  /**
-   * Milliseconds from now. Default: the method's own, else `timeouts.call`. Inside a method, a call never gets more than
-   * is left of the call that it serves.
-   */
-  readonly timeout?: number | undefined
-  /** Gives the call up: it rejects with `CallAbortedError`, and `currentCall().signal` fires in the method. */
-  readonly signal?: AbortSignal | undefined
-}
-
-export interface PublishOptions {
-  /** False leaves the publisher's own process out. Default true. */
-  readonly self?: boolean | undefined
-  /** Resolve when the handlers of every subscribed process have settled. Default false: when it is on its way. */
-  readonly ack?: boolean | undefined
-  /** With `ack`: how long to wait for them, in ms. Default `timeouts.ack`. */
-  readonly timeout?: number | undefined
-}
 
 /** Who has handled a message, and who has not, when its publish resolves. The primary is id 0. */
 export interface PublishReceipt {
@@ -107,10 +101,24 @@ export abstract class Messenger<C extends AnyContract> {
   ): Promise<void> {
     const to = readTarget(target)
     const { peer, refusal } = this.#options
-    const payload = peer.encodeArgs(readArgs(method, args), to, method)
-    const refused = refusal(to, method) ?? this.#missingMethod(to, method)
+    const values = readArgs(method, args)
+    const refused = refusal(to, method) ?? this.#missingMethod(to, method) ?? this.#uncastable(to, method)
     if (refused) throw refused
-    await peer.caller.cast({ to, method, payload })
+    await peer.casts.send({ to, method, payload: peer.encodeArgs(values, to, method) })
+  }
+
+  /**
+   * Reads a method that is an async generator. It begins at once, and is at most `window` items ahead of whoever reads; all
+   * else that concerns the call is found out by `next()`. Leaving the loop, the signal and every limit of time end the
+   * generator: `currentCall().signal` fires there, and its `finally` blocks run.
+   */
+  stream<T extends Target, K extends StreamName<MethodsOf<C, T>>>(
+    target: T,
+    method: K,
+    args: MethodArgs<MethodsOf<C, T>, K>,
+    options: StreamOptions = {},
+  ): Stream<StreamItem<MethodsOf<C, T>, K>> {
+    return this.#stream(readTarget(target), method, args, options) as Stream<StreamItem<MethodsOf<C, T>, K>>
   }
 
   /** Calls every worker that is ready, and gathers each one's outcome. Never rejects for what a worker did. */
@@ -160,17 +168,18 @@ export abstract class Messenger<C extends AnyContract> {
     value: NoInfer<T>,
     options: PublishOptions = {},
   ): Promise<PublishReceipt | undefined> {
-    const { name, schema } = readChannel(channel)
+    const { name, schema, overflow } = readChannel(channel)
     const { self, ack, timeout } = readPublishOptions(options, this.#options.timeouts.ack)
     const { peer } = this.#options
     const valid = schema ? validateNow(schema, value, `a value for channel ${name}`) : value
     // Opaque even from the primary: it is then encoded once for all subscribers.
     const payload = peer.encodeMessage(valid, name)
+    const message = { channel: name, payload, self, overflow }
     if (!ack) {
-      await peer.publisher.publish(name, payload, self)
+      await peer.publisher.publish(message)
       return undefined
     }
-    const { acknowledged, failed } = await peer.publisher.publishAndConfirm(name, payload, self, timeout)
+    const { acknowledged, failed } = await peer.publisher.publishAndConfirm(message, timeout)
     return {
       acknowledged,
       failed: failed.map(({ id, incarnation, error }) => ({ id, incarnation, error: fromRecord(error) })),
@@ -186,7 +195,12 @@ export abstract class Messenger<C extends AnyContract> {
 
   #proxy<M>(to: WireTarget, options: CallOptions): Proxied<M> {
     readCallOptions(options)
-    return methodProxy((method, args) => this.#call(to, method, args, options), describeTarget(to)) as Proxied<M>
+    const { timeout, signal } = options
+    const invoke = (method: string, args: unknown[]): unknown =>
+      this.#traits(to, method)?.stream
+        ? this.#stream(to, method, args, { timeout, signal })
+        : this.#call(to, method, args, options)
+    return methodProxy(invoke, describeTarget(to)) as Proxied<M>
   }
 
   /** A cast has no answer that could say so later. */
@@ -198,63 +212,49 @@ export abstract class Messenger<C extends AnyContract> {
     return new NoSuchMethodError({ target: to === 0 ? 'primary' : to, method, known: Object.keys(table), sent: 'no' })
   }
 
+  /** Nor has it a reader. */
+  #uncastable(to: WireTarget, method: string): MethodKindError | undefined {
+    if (!this.#traits(to, method)?.stream) return undefined
+    return new MethodKindError({ target: to === 0 ? 'primary' : to, method, kind: 'stream', sent: 'no' })
+  }
+
+  #traits(to: WireTarget, method: string): MethodTraits | undefined {
+    const { members, primaryMethods } = this.#options
+    return to === 0 ? traitsOf(primaryMethods, method) : members.traits(to, method)
+  }
+
+  #stream(to: WireTarget, method: string, args: unknown, options: StreamOptions): Stream<unknown> {
+    const { peer, timeouts } = this.#options
+    const { timeout, idle, total, window, signal } = readStreamOptions(options, peer.streams.largestWindow)
+    const values = readArgs(method, args)
+    return peer.streams.open({
+      to,
+      method,
+      payload: () => peer.encodeArgs(values, to, method),
+      timeout: timeout ?? this.#traits(to, method)?.timeout ?? timeouts.call,
+      idle: idle ?? timeouts.idle,
+      total,
+      window,
+      signal,
+    })
+  }
+
   async #call(to: WireTarget, method: string, args: unknown, options: CallOptions): Promise<unknown> {
-    const { peer, members, timeouts, primaryMethods } = this.#options
+    const { peer, timeouts } = this.#options
     try {
-      const { timeout, signal } = readCallOptions(options)
+      const { timeout, signal, idempotencyKey } = readCallOptions(options)
       const payload = peer.encodeArgs(readArgs(method, args), to, method)
-      const traits = to === 0 ? traitsOf(primaryMethods, method) : members.traits(to, method)
+      const traits = this.#traits(to, method)
       return await peer.caller.call({
         to,
         method,
         payload,
         timeout: timeout ?? traits?.timeout ?? timeouts.call,
         signal,
+        idempotencyKey,
       })
     } catch (error) {
       throw withoutOwnFrames(error)
     }
   }
-}
-
-function readTarget(target: unknown): WireTarget {
-  const address = toAddress(target)
-  if (!address) throw unexpected('target', "a worker id (1, 2, …), 'any' or 'primary'", target)
-  if (address.kind === 'worker') return address.id
-  return address.kind === 'any' ? 'any' : 0
-}
-
-function readArgs(method: unknown, args: unknown): readonly unknown[] {
-  if (typeof method !== 'string') throw unexpected('method', 'the name of a method', method)
-  if (Array.isArray(args)) return args as unknown[]
-  throw new UsageError(
-    `Expected \`args\` of ${method} to be an array of its arguments, got ${printable(args)}. Write call(target, '${method}', [...])`,
-  )
-}
-
-function readCallOptions(options: CallOptions): CallOptions {
-  expectObject(options, 'options')
-  expectKnown(options, ['timeout', 'signal'], 'options.')
-  if (options.timeout !== undefined) expectDuration(options.timeout, 'options.timeout')
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
-    throw unexpected('options.signal', 'an AbortSignal', options.signal)
-  return options
-}
-
-function readPublishOptions(
-  options: PublishOptions,
-  defaultTimeout: number,
-): { self: boolean; ack: boolean; timeout: number } {
-  expectObject(options, 'options')
-  expectKnown(options, ['self', 'ack', 'timeout'], 'options.')
-  const { self = true, ack = false, timeout = defaultTimeout } = options
-  expectBoolean(self, 'options.self')
-  expectBoolean(ack, 'options.ack')
-  expectDuration(timeout, 'options.timeout')
-  return { self, ack, timeout }
-}
-
-function readChannel<T>(channel: Channel<T>): Channel<T> {
-  if (typeof channel === 'object' && channel !== null && typeof channel.name === 'string') return channel
-  throw unexpected('channel', 'what channel(name) returned', channel)
 }

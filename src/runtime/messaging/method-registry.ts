@@ -1,14 +1,16 @@
 import { printable } from '../../protocol/address.js'
-import { METHOD_OPTIONS, type MethodOptions } from '../../protocol/contract.js'
+import { isGeneratorFunction, LONGEST_NAME, METHOD_OPTIONS, type MethodOptions } from '../../protocol/contract.js'
 import { UsageError } from '../../protocol/errors.js'
 import { type MethodTable, type MethodTraits, NEVER_REMOTE } from '../../protocol/method-table.js'
-import { expectDuration, expectKnown, expectPositiveInteger } from '../expect.js'
+import { expectBoolean, expectDuration, expectKnown, expectPositiveInteger } from '../expect.js'
 
 /** A method as this process runs it. */
 export interface RegisteredMethod {
   readonly name: string
   readonly run: (...args: unknown[]) => unknown
   readonly options: MethodOptions
+  /** It is read, item by item, instead of answered. */
+  readonly isStream: boolean
 }
 
 /**
@@ -32,14 +34,20 @@ export function registerMethods(methods: object | undefined, option: string): Re
     const run = (methods as Record<string, unknown>)[name]
     if (typeof run !== 'function')
       throw new UsageError(`Expected \`${option}.${name}\` to be a function, got ${printable(run)}`)
+    if (name.length > LONGEST_NAME)
+      throw new UsageError(
+        `Expected the name of a method to have at most ${LONGEST_NAME} characters, got ${printable(name)}`,
+      )
     if (NEVER_REMOTE.has(name))
       throw new UsageError(
         `A method cannot be named \`${name}\`: every object has a ${name} of its own, or is taken for a promise. Rename it`,
       )
+    const options = readOptions(run, `${option}.${name}`)
     registry.set(name, {
       name,
       run: run.bind(methods) as RegisteredMethod['run'],
-      options: readOptions(run, `${option}.${name}`),
+      options,
+      isStream: options.stream === true || isGeneratorFunction(run),
     })
   }
   return registry
@@ -49,14 +57,16 @@ const METHOD_OPTION_NAMES = [
   'idempotent',
   'timeout',
   'concurrency',
+  'stream',
   'input',
   'output',
 ] as const satisfies (keyof MethodOptions)[]
 
 export function toMethodTable(registry: ReadonlyMap<string, RegisteredMethod>): MethodTable {
   const table: Record<string, MethodTraits> = {}
-  for (const { name, options } of registry.values()) {
-    table[name] = { idempotent: options.idempotent, timeout: options.timeout, concurrency: options.concurrency }
+  for (const { name, options, isStream } of registry.values()) {
+    const { idempotent, timeout, concurrency } = options
+    table[name] = { idempotent, timeout, concurrency, stream: isStream || undefined }
   }
   return table
 }
@@ -66,6 +76,7 @@ function readOptions(run: object, subject: string): MethodOptions {
   expectKnown(options, METHOD_OPTION_NAMES, `${subject}.`)
   if (options.timeout !== undefined) expectDuration(options.timeout, `${subject}.timeout`)
   if (options.concurrency !== undefined) expectPositiveInteger(options.concurrency, `${subject}.concurrency`)
+  if (options.stream !== undefined) expectBoolean(options.stream, `${subject}.stream`)
   for (const schema of ['input', 'output'] as const) {
     if (options[schema] !== undefined && !options[schema]['~standard']) {
       throw new UsageError(`Expected \`${subject}.${schema}\` to be a Standard Schema (zod, valibot, arktype, …)`)

@@ -6,10 +6,14 @@ import type { Clock } from '../clock.js'
 import type { Limits, Timeouts } from '../limits.js'
 import type { Logger } from '../logger.js'
 import { Actor } from './actor.js'
-import { Caller, nameOf } from './caller.js'
+import { CallEvidence } from './call-evidence.js'
+import { nameOf } from './call-name.js'
+import { Caller } from './caller.js'
+import { OutgoingCasts } from './casts/outgoing-casts.js'
 import type { MessagingLink } from './messaging-link.js'
 import type { RegisteredMethod } from './method-registry.js'
 import { Publisher } from './publisher.js'
+import { StreamCalls } from './streams/stream-calls.js'
 import { Subscriptions } from './subscriptions.js'
 
 export interface PeerOptions {
@@ -27,10 +31,13 @@ export interface PeerOptions {
 /** One process's end of the messaging, over one link to the router: what it calls, runs, publishes and hears. */
 export class Peer {
   readonly caller: Caller
+  readonly casts: OutgoingCasts
+  readonly streams: StreamCalls
   readonly actor: Actor
   readonly publisher: Publisher
   readonly subscriptions: Subscriptions
   readonly #options: PeerOptions
+  readonly #evidence: CallEvidence
   /** Frames that nobody here was waiting for: late, doubled, or from nowhere. */
   dropped = 0
 
@@ -38,18 +45,23 @@ export class Peer {
     this.#options = options
     const { self, link, methods, concurrency, clock, logger, limits } = options
     const send = (frame: MessagingUpFrame): void => link.send(frame)
-    this.caller = new Caller(options)
+    const evidence = new CallEvidence(clock, (id) => this.caller.isOpen(id) || this.streams.isOpen(id))
+    this.#evidence = evidence
+    this.caller = new Caller({ ...options, evidence })
+    this.casts = new OutgoingCasts(options)
+    this.streams = new StreamCalls({ link, clock, limits, evidence, nextId: () => this.caller.nextId() })
     this.publisher = new Publisher(options)
     this.subscriptions = new Subscriptions({ self, logger, send })
     this.actor = new Actor({
       self,
       methods,
       concurrency,
-      mailboxLimit: limits.mailbox,
-      payloadLimit: limits.payload,
+      limits,
       clock,
       logger,
       reply: send,
+      yield: send,
+      tell: send,
     })
   }
 
@@ -72,13 +84,25 @@ export class Peer {
         return this.actor.cancel(frame.id)
       case 'message':
         return this.subscriptions.dispatch(frame)
+      case 'progress':
+        return this.#evidence.progress(frame)
       case 'held':
-        return this.caller.hold(frame.id, frame.held)
+        return this.#evidence.hold(frame)
+      case 'items':
+        return this.#expected(this.streams.items(frame))
+      case 'credit':
+        return this.#expected(this.actor.credit(frame))
       case 'result':
       case 'failure':
-        return this.#expected(this.caller.settle(frame))
+        return this.#expected(this.caller.settle(frame) || this.streams.settle(frame))
+      case 'passed':
+        return this.#expected(this.casts.passed(frame))
+      case 'dropped':
+        return this.#expected(this.casts.dropped(frame))
       case 'receipt':
         return this.#expected(this.publisher.settle(frame))
+      case 'unsubscribed':
+        return this.subscriptions.lose(frame.channel)
       case 'subscribed':
         return this.#expected(this.subscriptions.confirm(frame.ref))
     }
@@ -87,6 +111,8 @@ export class Peer {
   /** The link has ended: nothing that waits will be answered, and nothing new is taken. */
   close(): void {
     this.caller.close()
+    this.casts.close()
+    this.streams.close()
     this.publisher.close()
     this.subscriptions.close()
   }

@@ -4,13 +4,6 @@ import type { Clock, Timer } from '../clock.js'
 interface Entry<Answer> {
   readonly settle: (answer: Answer) => void
   readonly timer: Timer
-  /** When it began to wait in the primary for a worker that is starting, while it does. */
-  heldSince: number | undefined
-}
-
-/** What is known of a request when its deadline passes. */
-export interface AtDeadline {
-  readonly heldSince: number | undefined
 }
 
 /**
@@ -31,36 +24,33 @@ export class Pending<Answer> {
     return this.#entries.size
   }
 
-  open(deadline: number, settle: (answer: Answer) => void, atDeadline: (known: AtDeadline) => Answer): number {
-    const id = ++this.#lastId
-    const timer = this.#clock.after(deadline - this.#clock.now(), () => {
-      const entry = this.#take(id)
-      entry?.settle(atDeadline(entry))
-    })
-    this.#entries.set(id, { settle, timer, heldSince: undefined })
+  has(id: number): boolean {
+    return this.#entries.has(id)
+  }
+
+  /** A number that no other request of this process has, for one that is kept elsewhere. */
+  nextId(): number {
+    return ++this.#lastId
+  }
+
+  /** `late` is called at the deadline, and settles it with what is known then: at once, or within that turn. */
+  open(deadline: number, settle: (answer: Answer) => void, late: (id: number) => void): number {
+    const id = this.nextId()
+    const timer = this.#clock.after(deadline - this.#clock.now(), () => late(id))
+    this.#entries.set(id, { settle, timer })
     return id
   }
 
   /** False when nobody waits for it any more: late, foreign or doubled. */
   settle(id: number, answer: Answer): boolean {
-    const entry = this.#take(id)
+    const entry = this.#entries.get(id)
+    this.#entries.delete(id)
+    entry?.timer.cancel()
     entry?.settle(answer)
     return entry !== undefined
   }
 
-  hold(id: number, held: boolean): void {
-    const entry = this.#entries.get(id)
-    if (entry) entry.heldSince = held ? this.#clock.now() : undefined
-  }
-
   settleAll(answer: Answer): void {
     for (const id of [...this.#entries.keys()]) this.settle(id, answer)
-  }
-
-  #take(id: number): Entry<Answer> | undefined {
-    const entry = this.#entries.get(id)
-    this.#entries.delete(id)
-    entry?.timer.cancel()
-    return entry
   }
 }

@@ -1,6 +1,6 @@
 import { NEVER_REMOTE } from '../../protocol/method-table.js'
 
-type Invoke = (method: string, args: unknown[]) => Promise<unknown>
+type Invoke = (method: string, args: unknown[]) => unknown
 
 /**
  * An object whose every property is a remote method. `then`, `toJSON`, symbols and what every object inherits are not: the
@@ -8,7 +8,7 @@ type Invoke = (method: string, args: unknown[]) => Promise<unknown>
  * there.
  */
 export function methodProxy(invoke: Invoke, description: string): object {
-  const methods = new Map<string, (...args: unknown[]) => Promise<unknown>>()
+  const methods = new Map<string, (...args: unknown[]) => unknown>()
   return new Proxy(Object.create(null) as object, {
     get(_, property) {
       if (property === Symbol.toStringTag) return description

@@ -1,8 +1,8 @@
 import { CallTimeoutError, ClusterClosedError, MailboxFullError, type TroupeError } from '../../protocol/errors.js'
-import type { Payload, PublishFrame, ReceiptFrame } from '../../protocol/frames.js'
+import type { PublishFrame, ReceiptFrame } from '../../protocol/frames.js'
 import { acknowledgementOf } from './broadcast.js'
-import type { CallerOptions } from './caller.js'
-import { handOver } from './messaging-link.js'
+import type { SendingOptions } from './caller.js'
+import { HandOver } from './messaging-link.js'
 import { Pending } from './pending.js'
 
 /** How much later than the router a publisher gives up by itself: only a primary that does not run at all is that late. */
@@ -11,25 +11,30 @@ const RECEIPT_GRACE = 1_000
 /** As with calls: made by whoever takes it, for the stack. */
 type Answer = ReceiptFrame | (() => TroupeError)
 
+export type OutgoingMessage = Pick<PublishFrame, 'channel' | 'payload' | 'self' | 'overflow'>
+
 /** The messages that this process publishes, and the receipts that it waits for. */
 export class Publisher {
-  readonly #options: CallerOptions
+  readonly #options: SendingOptions
   readonly #pending: Pending<Answer>
+  readonly #handOver: HandOver
   #closed = false
 
-  constructor(options: CallerOptions) {
+  constructor(options: SendingOptions) {
     this.#options = options
     this.#pending = new Pending(options.clock)
+    this.#handOver = new HandOver(options.clock, options.timeouts.call)
   }
 
-  async publish(channel: string, payload: Payload, self: boolean): Promise<void> {
-    const { link, clock, timeouts } = this.#options
-    const name = this.#check(channel)
-    link.send({ kind: 'publish', channel, payload, self })
-    await handOver(link.publishFlushed(), clock, timeouts.call, name)
+  async publish(message: OutgoingMessage): Promise<void> {
+    const { link } = this.#options
+    const name = this.#check(message.channel)
+    link.send({ kind: 'publish', ...message })
+    await this.#handOver.done(link.publishFlushed(), name)
   }
 
-  async publishAndConfirm(channel: string, payload: Payload, self: boolean, timeout: number): Promise<ReceiptFrame> {
+  async publishAndConfirm(message: OutgoingMessage, timeout: number): Promise<ReceiptFrame> {
+    const { channel } = message
     const { link, clock, limits } = this.#options
     const name = this.#check(channel)
     // Each waits for handlers elsewhere, which may be slow: as many as a link may hold.
@@ -38,13 +43,13 @@ export class Publisher {
     const deadline = clock.now() + timeout
     const answer = await new Promise<Answer>((settle) => {
       const method = acknowledgementOf(channel)
-      const ref = this.#pending.open(
-        deadline + RECEIPT_GRACE,
-        settle,
-        () => () =>
-          new CallTimeoutError({ target: 'primary', method, timeout, sent: 'maybe', stage: { kind: 'unknown' } }),
+      const ref = this.#pending.open(deadline + RECEIPT_GRACE, settle, (late) =>
+        this.#pending.settle(
+          late,
+          () => new CallTimeoutError({ target: 'primary', method, timeout, sent: 'maybe', stage: { kind: 'unknown' } }),
+        ),
       )
-      link.send({ kind: 'publish', channel, payload, self, ref, deadline } satisfies PublishFrame)
+      link.send({ kind: 'publish', ...message, ref, deadline } satisfies PublishFrame)
     })
     if (typeof answer === 'function') throw answer()
     return answer

@@ -30,6 +30,8 @@ function resolveWorker(id: WorkerId, { workers, hasRoom }: ResolveContext): Reso
   if (!worker) return { kind: 'nobody', reason: noSuchWorker(id, workers) }
   switch (worker.state) {
     case 'ready':
+    // Out of rotation, but whoever names it means it: it may answer yet, within the call's deadline.
+    case 'unhealthy':
     case 'draining':
       return hasRoom(worker.incarnation) ? { kind: 'deliver', incarnation: worker.incarnation } : { kind: 'full' }
     case 'starting':
@@ -56,7 +58,7 @@ function resolveAny({ workers, hasRoom, turn }: ResolveContext): Resolution {
     if (picked) return { kind: 'deliver', incarnation: picked.incarnation }
     if (candidates.length > 0) return { kind: 'full' }
   }
-  if (all.some((worker) => worker.state === 'starting')) return { kind: 'wait', room: 'any' }
+  if (all.some(({ state }) => state === 'starting' || state === 'unhealthy')) return { kind: 'wait', room: 'any' }
   return {
     kind: 'nobody',
     reason: all.length === 0 ? 'the cluster has no workers' : 'no worker is ready, and none is starting',

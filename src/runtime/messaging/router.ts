@@ -1,25 +1,19 @@
-import { toRecord } from '../../protocol/error-record.js'
-import {
-  ClusterClosedError,
-  type TroupeError,
-  type WorkerGoneDetails,
-  WorkerGoneError,
-  WorkerUnavailableError,
-} from '../../protocol/errors.js'
-import type { CallFrame, FailureFrame, MessagingUpFrame, ResultFrame, WireTarget } from '../../protocol/frames.js'
+import { ClusterClosedError, type TroupeError, WorkerGoneError } from '../../protocol/errors.js'
+import type { CallFrame, MessagingUpFrame, WireTarget } from '../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
 import type { Clock } from '../clock.js'
 import { DropLog } from '../drop-log.js'
 import type { Limits, Timeouts } from '../limits.js'
 import type { Logger } from '../logger.js'
+import type { OverflowEvent } from '../overflow-event.js'
 import { within } from '../within.js'
 import { acknowledgementOf, Broadcast } from './broadcast.js'
-import { Casts, type HeldCast } from './casts.js'
+import { type HeldCast, RoutedCasts } from './casts/routed-casts.js'
 import { Directory, nameOf, type Refusal } from './directory.js'
-import { type DownLink, Endpoint, type Route } from './endpoint.js'
+import { type DownLink, type Ending, Endpoint, type Route } from './endpoint.js'
 import type { Members } from './members.js'
 import type { Resolution } from './resolve.js'
-import { mayTryAnother } from './retry-policy.js'
+import { isNumbered, RoutedCalls } from './routed-calls.js'
 import { WaitingRoom } from './waiting-room.js'
 
 export interface RouterOptions {
@@ -28,6 +22,8 @@ export interface RouterOptions {
   readonly timeouts: Timeouts
   readonly clock: Clock
   readonly logger: Logger
+  /** A process does not keep up with a channel. */
+  readonly overflow: (event: OverflowEvent) => void
 }
 
 /** What waits for a worker that is starting: a call, or a cast, which has no route. */
@@ -36,24 +32,35 @@ type Held = Route | HeldCast
 /** A publish waits for its subscribers' links, but no longer than this for one that does not read, ms. */
 const SLOW_SUBSCRIBER = 100
 
+/** How near a process is to the limits of that name. */
+export interface ProcessStats {
+  readonly id: number
+  readonly incarnation: number
+  /** Calls that it was sent and has not answered. */
+  readonly mailbox: number
+  /** Bytes that wait in its link because it does not read. */
+  readonly linkBytes: number
+}
+
 export interface RouterStats {
   /** Calls and casts that wait for a worker that is starting. */
   readonly waiting: number
   /** Publishes with `ack` whose receipt is not complete. */
   readonly receipts: number
+  /** Streams that have not ended. */
+  readonly streams: number
   /** Answers, cancels and acknowledgements that fitted nothing: late, doubled, or from another process than the one asked. */
   readonly unexpected: number
   /** Casts and channel messages that could not be delivered. */
   readonly dropped: number
+  /** Every process that messages go to, the primary as 0. */
+  readonly processes: readonly ProcessStats[]
 }
 
-/** How a process ended, as the supervisor knows it. */
-export type Ending = Pick<WorkerGoneDetails, 'pid' | 'exitCode' | 'signal'>
-
 /**
- * The primary's switch. Every call of every process passes here, payload unread: it is resolved to an incarnation, sent
- * under a number of the router's own, and its answer is believed only from the process that it was sent to. So the router
- * knows at any time who waits for whom, and when a process dies it can tell everyone concerned.
+ * The primary's switch. Every message of every process passes here, payload unread: calls and streams (`routed-calls.ts`),
+ * casts (`casts/routed-casts.ts`), channels (`broadcast.ts`). So the router knows at any time who waits for whom, and when a
+ * process dies it can tell everyone concerned.
  */
 export class Router {
   readonly #options: RouterOptions
@@ -63,12 +70,12 @@ export class Router {
   readonly #room: WaitingRoom<Held>
   readonly #broadcast: Broadcast
   readonly #drops: DropLog
-  readonly #casts: Casts
-  #lastRoute = 0
+  readonly #calls: RoutedCalls
+  readonly #casts: RoutedCasts
   #closed = false
   #onIdle: (() => void)[] = []
-  /** Answers and cancels that fitted no call: late, doubled, or from another process than the one asked. */
-  dropped = 0
+  /** Frames of processes that are not there, or not any more. */
+  #unexpected = 0
 
   constructor(options: RouterOptions) {
     this.#options = options
@@ -76,8 +83,10 @@ export class Router {
     this.#endpoints = this.#directory.endpoints
     this.#room = new WaitingRoom(options.limits.waiting)
     this.#drops = new DropLog(options.logger, options.clock)
-    this.#casts = new Casts({ directory: this.#directory, room: this.#room, drops: this.#drops })
-    this.#broadcast = new Broadcast(options.clock, options.timeouts.ack, this.#drops)
+    const parts = { directory: this.#directory, room: this.#room }
+    this.#calls = new RoutedCalls({ ...options, ...parts, fewer: () => this.#checkIdle() })
+    this.#casts = new RoutedCasts({ ...parts, drops: this.#drops })
+    this.#broadcast = new Broadcast(options.clock, options.timeouts.ack, this.#drops, options.overflow)
   }
 
   // ------------------------------------------------------------------------------ processes come and go
@@ -92,10 +101,7 @@ export class Router {
     const endpoint = this.#endpoints.get(incarnation)
     if (!endpoint) return
     this.#endpoints.delete(incarnation)
-    for (const route of [...endpoint.serving.values()]) {
-      this.#fail(route, new WorkerGoneError({ ...nameOf(route.frame), ...endpoint.ref, ...ending, sent: 'maybe' }))
-    }
-    for (const route of [...endpoint.waiting.values()]) this.#abandon(route)
+    this.#calls.gone(endpoint, ending)
     this.#broadcast.gone(
       endpoint,
       (channel) =>
@@ -116,10 +122,7 @@ export class Router {
       if (this.#directory.resolve(name).kind === 'wait') continue
       for (const held of this.#room.empty(name)) {
         if (held.id === undefined) this.#casts.route(held.caller, held.frame)
-        else {
-          held.caller.send({ kind: 'held', id: held.frame.id, held: false })
-          this.#route(held)
-        }
+        else this.#calls.release(held)
       }
     }
   }
@@ -142,6 +145,7 @@ export class Router {
       return
     }
     this.#closed = true
+    this.#calls.close()
     for (const name of this.#room.names()) {
       const held = this.#room.empty(name)
       for (const waiting of held) this.#end(waiting, new ClusterClosedError(nameOf(waiting.frame)))
@@ -169,7 +173,7 @@ export class Router {
   receive(incarnation: Incarnation, frame: MessagingUpFrame): void {
     const sender = this.#endpoints.get(incarnation)
     if (!sender) {
-      this.dropped++
+      this.#unexpected++
       return
     }
     switch (frame.kind) {
@@ -177,9 +181,15 @@ export class Router {
         return this.#call(sender, frame)
       case 'result':
       case 'failure':
-        return this.#answer(sender, frame)
+        return this.#calls.answer(sender, frame)
       case 'cancel':
-        return this.#cancel(sender, frame.id)
+        return this.#calls.cancel(sender, frame.id)
+      case 'progress':
+        return this.#calls.progress(sender, frame)
+      case 'items':
+        return this.#calls.items(sender, frame)
+      case 'credit':
+        return this.#calls.credit(sender, frame)
       case 'subscribe':
         return this.#broadcast.subscribe(sender, frame)
       case 'unsubscribe':
@@ -196,19 +206,25 @@ export class Router {
     const name = nameOf({ to, method })
     if (this.#closed) return new ClusterClosedError(name)
     const resolution = this.#directory.resolve(to)
+    if (resolution.kind === 'wait' && this.#room.isFull(resolution.room)) return this.#directory.noRoom({ to, method })
     return isRefusal(resolution) ? this.#directory.refusalOf(resolution, name) : undefined
   }
 
   /** Resolves when the link that the last cast was given to has taken it. */
-  async castFlushed(): Promise<void> {
-    await this.#casts.flushed()
+  castFlushed(): Promise<void> | undefined {
+    return this.#casts.flushed()
   }
 
-  /** Resolves when every link has taken what it was given, those that do not read excepted after a while. */
-  async publishFlushed(): Promise<void> {
-    const { clock } = this.#options
-    const links = [...this.#endpoints.values()].map((endpoint) => endpoint.flushed())
-    await within(clock, SLOW_SUBSCRIBER, Promise.all(links))
+  /**
+   * Resolves when the links of those whom the last message went to have taken it: those that do not read excepted after a
+   * while, and those that are known to be blocked at once.
+   */
+  publishFlushed(): Promise<void> | undefined {
+    const { clock, members } = this.#options
+    const links = this.#broadcast.reached.flatMap((endpoint) =>
+      members.processes.get(endpoint.ref.incarnation)?.state === 'unhealthy' ? [] : (endpoint.flushed() ?? []),
+    )
+    return links.length > 0 ? within(clock, SLOW_SUBSCRIBER, Promise.all(links)).then(() => {}) : undefined
   }
 
   /** What waits, and what was dropped, as numbers. */
@@ -216,114 +232,27 @@ export class Router {
     return {
       waiting: this.#room.size,
       receipts: this.#broadcast.openReceipts,
-      unexpected: this.dropped + this.#broadcast.unexpected,
+      streams: this.#calls.openStreams(),
+      unexpected: this.#unexpected + this.#calls.unexpected + this.#broadcast.unexpected,
       dropped: this.#drops.total,
+      processes: [...this.#endpoints.values()].map(({ ref, serving, held }) => ({
+        id: ref.id,
+        incarnation: ref.incarnation,
+        mailbox: serving.size,
+        linkBytes: held,
+      })),
     }
   }
 
   #call(caller: Endpoint, frame: CallFrame): void {
-    if (frame.id === undefined) {
-      if (this.#closed) this.#casts.drop(new ClusterClosedError(nameOf(frame)))
-      else this.#casts.route(caller, frame)
-      return
-    }
-    const route: Route = {
-      id: ++this.#lastRoute,
-      caller,
-      frame: { ...frame, id: frame.id },
-      target: undefined,
-      refusedBy: new Set(),
-    }
-    caller.waiting.set(frame.id, route)
-    if (this.#closed && !this.#isNested(frame)) return this.#fail(route, new ClusterClosedError(nameOf(frame)))
-    if (frame.to === 'any') this.#directory.nextTurn()
-    this.#route(route)
-  }
-
-  #route(route: Route): void {
-    const { frame, caller } = route
-    const resolution = this.#directory.resolve(frame.to, route.refusedBy)
-    if (resolution.kind === 'deliver') return this.#deliver(route, resolution.incarnation)
-    if (resolution.kind === 'wait') {
-      if (this.#room.enter(resolution.room, route)) return caller.send({ kind: 'held', id: frame.id, held: true })
-      return this.#fail(route, this.#directory.noRoom(frame))
-    }
-    this.#fail(route, this.#directory.refusalOf(resolution, nameOf(frame)))
-  }
-
-  #deliver(route: Route, incarnation: Incarnation): void {
-    const target = this.#endpoints.get(incarnation)
-    const { frame, caller } = route
-    // Between the end of a link and the supervisor's word of it; the call goes nowhere, so say so.
-    if (!target)
-      return this.#fail(
-        route,
-        new WorkerUnavailableError({ ...nameOf(frame), reason: 'its link has just closed', sent: 'no' }),
-      )
-    route.target = target
-    target.serving.set(route.id, route)
-    target.send({
-      kind: 'invoke',
-      route: route.id,
-      from: caller.ref,
-      method: frame.method,
-      payload: frame.payload,
-      deadline: frame.deadline,
-      chain: frame.chain,
-    })
-  }
-
-  /** Made by a method that is still running? Then whoever waits for that method waits for this. */
-  #isNested({ chain = [] }: CallFrame): boolean {
-    const endpoints = [...this.#endpoints.values()]
-    return chain.some(([route]) => endpoints.some(({ serving }) => serving.has(route)))
-  }
-
-  #answer(target: Endpoint, frame: ResultFrame | FailureFrame): void {
-    const route = target.serving.get(frame.id)
-    if (!route) {
-      this.dropped++
-      return
-    }
-    target.serving.delete(route.id)
-    if (frame.kind === 'failure' && mayTryAnother(route.frame, frame.error.code) && !this.#closed) {
-      route.target = undefined
-      route.refusedBy.add(target)
-      this.#route(route)
-    } else {
-      route.caller.waiting.delete(route.frame.id)
-      route.caller.send({ ...frame, id: route.frame.id })
-    }
-    this.#checkIdle()
-  }
-
-  #cancel(caller: Endpoint, id: number): void {
-    const route = caller.waiting.get(id)
-    if (route) this.#abandon(route)
-    else this.dropped++
-    this.#checkIdle()
-  }
-
-  // ---------------------------------------------------------------------------------------- the ends
-
-  /** The caller waits no more: the target may stop, and its answer, if it comes, is dropped. */
-  #abandon(route: Route): void {
-    route.caller.waiting.delete(route.frame.id)
-    this.#room.leave(route)
-    if (!route.target) return
-    route.target.serving.delete(route.id)
-    route.target.send({ kind: 'cancel', id: route.id })
+    if (isNumbered(frame)) this.#calls.call(caller, frame)
+    else if (this.#closed) this.#casts.drop(caller, frame, new ClusterClosedError(nameOf(frame)))
+    else this.#casts.route(caller, frame)
   }
 
   #end(held: Held, error: TroupeError): void {
-    if (held.id === undefined) this.#casts.drop(error)
-    else this.#fail(held, error)
-  }
-
-  #fail(route: Route, error: TroupeError): void {
-    route.caller.waiting.delete(route.frame.id)
-    route.target?.serving.delete(route.id)
-    route.caller.send({ kind: 'failure', id: route.frame.id, error: toRecord(error) })
+    if (held.id === undefined) this.#casts.drop(held.caller, held.frame, error)
+    else this.#calls.fail(held, error)
   }
 
   #checkIdle(): void {

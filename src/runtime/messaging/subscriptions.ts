@@ -5,6 +5,7 @@ import type { ProcessRef } from '../../protocol/ids.js'
 import { decodePayload } from '../../protocol/payload.js'
 import { toThrown } from '../../protocol/thrown.js'
 import type { Logger } from '../logger.js'
+import { runOutsideCalls } from './call-context.js'
 
 /** What `subscribe` returns. Ends with `unsubscribe()`, or at the end of a `using` block. */
 export interface Subscription extends Disposable {
@@ -13,13 +14,19 @@ export interface Subscription extends Disposable {
    * `ClusterClosedError` when the cluster ends before that.
    */
   readonly active: Promise<void>
+  /** Resolves when the handler gets nothing any more, with the reason. */
+  readonly ended: Promise<SubscriptionEnd>
   unsubscribe(): void
 }
+
+/** `overflow`: this process did not keep up with a channel whose `overflow` is `disconnect`, and has missed messages. */
+export type SubscriptionEnd = 'unsubscribed' | 'overflow' | 'closed'
 
 export type Handler = (value: unknown) => unknown
 
 interface LocalChannel {
-  readonly handlers: Set<Handler>
+  /** What ends each one's subscription. */
+  readonly handlers: Map<Handler, (reason: SubscriptionEnd) => void>
   /** Resolves when the router has confirmed the subscription. */
   readonly active: Promise<void>
 }
@@ -47,9 +54,12 @@ export class Subscriptions {
     // A function of its own, so that the same handler subscribed twice is called twice and removed once.
     const own: Handler = (value) => handler(value)
     const local = this.#channels.get(channel) ?? this.#open(channel)
-    local.handlers.add(own)
+    const ended = new Promise<SubscriptionEnd>((end) => {
+      local.handlers.set(own, end)
+      if (this.#closed) end('closed')
+    })
     const unsubscribe = (): void => this.#remove(channel, local, own)
-    return { active: local.active, unsubscribe, [Symbol.dispose]: unsubscribe }
+    return { active: local.active, ended, unsubscribe, [Symbol.dispose]: unsubscribe }
   }
 
   confirm(ref: number): boolean {
@@ -62,12 +72,23 @@ export class Subscriptions {
     this.#closed = true
     for (const { refuse } of this.#confirmations.values()) refuse(new ClusterClosedError({ method: 'subscribe' }))
     this.#confirmations.clear()
+    for (const { handlers } of this.#channels.values()) for (const end of handlers.values()) end('closed')
+  }
+
+  /** The router sends nothing of that channel any more. Whoever subscribes again begins anew. */
+  lose(channel: string): void {
+    const local = this.#channels.get(channel)
+    this.#channels.delete(channel)
+    for (const end of local?.handlers.values() ?? []) end('overflow')
+    local?.handlers.clear()
   }
 
   /** Hands a message to every handler, each with what one decoding gave; answers when an answer is due. */
   dispatch({ channel, payload, receipt }: MessageFrame): void {
-    const settled = [...(this.#channels.get(channel)?.handlers ?? [])].map((handler) =>
-      this.#handle(channel, handler, payload),
+    const { handlers } = this.#channels.get(channel) ?? { handlers: new Map() }
+    // Those of now: one that a handler adds gets the next message. One that a handler takes away gets nothing more.
+    const settled = [...handlers.keys()].map((handler) =>
+      handlers.has(handler) ? this.#handle(channel, handler, payload) : undefined,
     )
     if (receipt === undefined) return
     void Promise.all(settled).then((errors) => {
@@ -79,13 +100,20 @@ export class Subscriptions {
   async #handle(channel: string, handler: Handler, payload: Payload): Promise<ErrorRecord | undefined> {
     try {
       // Decoded anew for each handler: none can change what another one gets.
-      await handler(decodePayload(payload, `the message on ${channel}`))
+      const value = decodePayload(payload, `the message on ${channel}`)
+      // In the primary itself, messages come from the very method that publishes them.
+      await runOutsideCalls(() => handler(value))
       return undefined
     } catch (error) {
       this.#options.logger.error(`a handler of channel ${JSON.stringify(channel)} threw`, error)
       const { self } = this.#options
       return toRecord(
-        new RemoteError({ target: self.id, method: `the handler of ${channel}`, from: self, thrown: toThrown(error) }),
+        new RemoteError({
+          target: self.id || 'primary',
+          method: `the handler of ${channel}`,
+          from: self,
+          thrown: toThrown(error),
+        }),
       )
     }
   }
@@ -98,13 +126,14 @@ export class Subscriptions {
     })
     // Whoever does not await it has not asked to know.
     active.catch(() => {})
-    const local = { handlers: new Set<Handler>(), active }
+    const local = { handlers: new Map(), active }
     this.#channels.set(channel, local)
     this.#options.send({ kind: 'subscribe', channel, ref })
     return local
   }
 
   #remove(channel: string, local: LocalChannel, handler: Handler): void {
+    local.handlers.get(handler)?.('unsubscribed')
     if (!local.handlers.delete(handler) || local.handlers.size > 0 || this.#channels.get(channel) !== local) return
     this.#channels.delete(channel)
     this.#options.send({ kind: 'unsubscribe', channel })

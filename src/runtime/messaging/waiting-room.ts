@@ -18,10 +18,14 @@ export class WaitingRoom<Call> {
     return size
   }
 
+  isFull(name: WireTarget): boolean {
+    return (this.#rooms.get(name)?.size ?? 0) >= this.#limit
+  }
+
   /** False when the room is full. */
   enter(name: WireTarget, call: Call): boolean {
+    if (this.isFull(name)) return false
     const room = this.#rooms.get(name) ?? new Set()
-    if (room.size >= this.#limit) return false
     this.#rooms.set(name, room.add(call))
     return true
   }

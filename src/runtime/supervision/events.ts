@@ -1,5 +1,9 @@
-import type { TroupeError } from '../../protocol/errors.js'
+import type { FailedStart, OutOfMemory, TroupeError } from '../../protocol/errors.js'
 import type { ListenAddress } from '../../protocol/frames.js'
+import type { RecordedFrame } from '../evidence/flight-recorder.js'
+import type { Sighting } from '../evidence/sighting.js'
+import type { OverflowEvent } from '../overflow-event.js'
+import type { Worn } from './recycle-policy.js'
 
 /** What every event about one process says. */
 export interface WorkerEvent {
@@ -13,8 +17,14 @@ export interface ExitEvent extends WorkerEvent {
   readonly signal: string | null
   /** The runtime ended it (stop, reload, scale down): node's `exitedAfterDisconnect`. */
   readonly intended: boolean
+  /** Why the runtime killed it, where it found it unfit: "has written to its channel what is no message". */
+  readonly verdict?: string | undefined
+  /** Did it run out of memory? V8's own word; the kernel's SIGKILL for it cannot be told from another's: `unknown`. */
+  readonly outOfMemory: OutOfMemory
   /** The last it wrote to stderr, up to 8 KiB; empty when its stderr is not piped to the primary. */
   readonly output: string
+  /** The last 64 messages between the primary and it, the oldest first: what it was doing. Never their contents. */
+  readonly recent: readonly RecordedFrame[]
 }
 
 export interface RestartEvent extends WorkerEvent {
@@ -24,11 +34,44 @@ export interface RestartEvent extends WorkerEvent {
   readonly delay: number
 }
 
-export interface ReloadEvent {
-  readonly phase: 'started' | 'finished' | 'failed'
-  /** Worker ids that have been replaced so far. */
+/** A worker gives no sign of life: its event loop is blocked, or its process stopped; or it gives one again. */
+export interface UnhealthyEvent extends WorkerEvent, Sighting {
+  /**
+   * `missed`: nothing was heard for `timeouts.heartbeat`. `back`: it was heard again. `killed`: nothing was heard for
+   * `timeouts.blocked`, it gets SIGKILL now, and is replaced by the restart policy.
+   */
+  readonly phase: 'missed' | 'back' | 'killed'
+  /** Milliseconds since it was last heard; at `back`, how long the silence was. */
+  readonly silent: number
+  /** How many ms late its event loop was when it was last heard. */
+  readonly lag: number
+  /** Does it get connections and calls to `'any'`? The last one that serves keeps its place. */
+  readonly inRotation: boolean
+}
+
+/** A worker has reached a limit of the option `recycle`: a new process takes its place, and then it drains. */
+export interface RecycleEvent extends WorkerEvent, Worn {}
+
+/** What an orderly end had to do by force. */
+export interface RetireReport {
+  /** Connections cut at the deadline. */
+  readonly cut: number
+  /** Processes that SIGTERM did not end. */
+  readonly killed: number
+}
+
+/** What a reload has done. */
+export interface ReloadReport extends RetireReport {
+  /** The ids of the workers that have a new process. */
   readonly replaced: readonly number[]
 }
+
+export type ReloadEvent =
+  | { readonly phase: 'started' }
+  /** The new workers serve and the old ones have ended: what `reload()` resolves with. */
+  | ({ readonly phase: 'finished' } & ReloadReport)
+  /** The message of the error that `reload()` rejects with, and which workers failed; none when the cluster was stopped. */
+  | { readonly phase: 'failed'; readonly reason: string; readonly failures: readonly FailedStart[] }
 
 /** The events of a cluster, by name. Names that node has mean what they mean there. */
 export interface ClusterEvents {
@@ -38,7 +81,7 @@ export interface ClusterEvents {
   online: WorkerEvent
   /** One of its servers listens. */
   listening: WorkerEvent & { readonly address: ListenAddress }
-  /** It may receive calls and connections. */
+  /** It may receive calls and connections. In a reload: when it takes over. */
   ready: WorkerEvent
   /** Its channel closed; `exit` follows. */
   disconnect: WorkerEvent
@@ -48,7 +91,13 @@ export interface ClusterEvents {
   restart: RestartEvent
   /** It died too often and is not started again, or only at the slowest pace. */
   failed: ExitEvent & { readonly restarts: number }
+  /** It gives no sign of life, or gives one again. */
+  unhealthy: UnhealthyEvent
+  /** It has grown, or served for so long, that it is replaced. Its `exit` is an intended one. */
+  recycle: RecycleEvent
   reload: ReloadEvent
+  /** A process did not read a channel as fast as others published on it. */
+  overflow: OverflowEvent
   /** The user's own `process.send` of a worker, untouched. In the primary only. */
   message: WorkerEvent & { readonly message: unknown; readonly handle: unknown }
 }
@@ -76,6 +125,9 @@ export const EVENT_NAMES = [
   'exit',
   'restart',
   'failed',
+  'unhealthy',
+  'recycle',
   'reload',
+  'overflow',
   'message',
 ] as const satisfies readonly (keyof ClusterEvents)[]

@@ -1,14 +1,24 @@
 import cluster, { type ClusterSettings, type Worker } from 'node:cluster'
-import type { Readable } from 'node:stream'
 import { readUpBatch } from '../../protocol/codec.js'
 import type { DownFrame, UpFrame } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
-import { OutputTail } from '../evidence/output-tail.js'
+import { standInFor } from '../../protocol/unsendable.js'
+import type { Clock } from '../clock.js'
+import { DropLog } from '../drop-log.js'
+import { look } from '../evidence/look.js'
+import { isDebugged } from '../evidence/own-inspector.js'
+import type { Sighting } from '../evidence/sighting.js'
 import type { Limits, Timeouts } from '../limits.js'
 import type { Logger } from '../logger.js'
-import { IpcTransport } from '../transports/ipc.js'
+import { ChannelGuard } from '../transports/channel-guard.js'
+import { type IpcOptions, IpcTransport } from '../transports/ipc.js'
+import { limitWrites, lineLimit } from '../transports/line-limit.js'
+import { ReadPace } from '../transports/read-pace.js'
 import { writeIdentity } from '../worker-identity.js'
-import type { Child, ChildEvents, Launcher } from './child.js'
+import type { Child, ChildEvents, Launcher, LaunchSettings } from './child.js'
+import { Reaper } from './reaper.js'
+import type { RecycleOptions } from './recycle-policy.js'
+import { WorkerOutput } from './worker-output.js'
 
 /** Node's own settings, by node's names and with its meanings; `serialization` is ours, the wire needs JSON. */
 export interface ProcessOptions {
@@ -27,17 +37,14 @@ export interface ProcessOptions {
 
 export interface ClusterLauncherOptions {
   readonly processes: ProcessOptions
-  /** `os`: workers accept from the shared handle; else node's round robin. */
-  readonly sharedHandle: boolean
-  /** Workers leave SIGINT and SIGTERM to the primary until they have drained. */
+  /** Workers leave SIGINT, SIGTERM and SIGHUP to the primary until they have drained. */
   readonly signals: boolean
   readonly limits: Limits
   readonly timeouts: Timeouts
+  readonly recycle: RecycleOptions
   readonly logger: Logger
+  readonly clock: Clock
 }
-
-/** How long the rest of a dead worker's stderr is waited for: a grandchild may hold the pipe open for ever. */
-const OUTPUT_GRACE = 100
 
 export const isPrimary: boolean = cluster.isPrimary
 export const isClusterWorker: boolean = cluster.isWorker
@@ -45,19 +52,65 @@ export const isClusterWorker: boolean = cluster.isWorker
 /** Starts workers with `node:cluster`, the preload in front of the user's program. */
 export class ClusterLauncher implements Launcher {
   readonly #options: ClusterLauncherOptions
+  readonly #pace = new ReadPace()
+  readonly #reaper: Reaper
 
   constructor(options: ClusterLauncherOptions) {
     this.#options = options
-    // Node reads it at the first `setupPrimary` of the process, and never again.
-    cluster.schedulingPolicy = options.sharedHandle ? cluster.SCHED_NONE : cluster.SCHED_RR
+    this.#reaper = new Reaper(options)
   }
 
-  launch(ref: ProcessRef, events: ChildEvents): Child {
-    const { processes, signals, limits, timeouts } = this.#options
+  launch(ref: ProcessRef, events: ChildEvents, settings: LaunchSettings): Child {
+    const { signals, limits, timeouts, recycle } = this.#options
+    const processes = { ...this.#options.processes, ...settings }
     cluster.setupPrimary(toSettings(processes))
-    const identity = writeIdentity({ ...ref, primary: process.pid, signals, limits, timeouts })
-    return new ClusterChild(cluster.fork({ ...processes.env, ...identity }), events, this.#options)
+    const countsRequests = recycle.requests !== undefined
+    const identity = writeIdentity({ ...ref, primary: process.pid, signals, limits, timeouts, countsRequests })
+    const worker = cluster.fork({ ...processes.env, ...identity })
+    guard(worker, ref, events, this.#options, this.#pace)
+    this.#reap(worker)
+    return new ClusterChild(worker, events, this.#options)
   }
+
+  /** Every worker has ended, and none is to come. */
+  close(): void {
+    this.#reaper.close()
+  }
+
+  #reap({ process: { pid }, process: child }: Worker): void {
+    if (pid === undefined) return
+    this.#reaper.watch(pid)
+    child.once('exit', () => this.#reaper.forget(pid))
+  }
+
+  isDebugged(): boolean {
+    return isDebugged()
+  }
+}
+
+/** Before anything is read of the worker's channel. */
+function guard(
+  worker: Worker,
+  { id }: ProcessRef,
+  events: ChildEvents,
+  options: ClusterLauncherOptions,
+  pace: ReadPace,
+) {
+  const { limits, logger, clock } = options
+  const drops = new DropLog(logger, clock)
+  const limit = lineLimit(limits.payload)
+  const { guardsLines } = new ChannelGuard(worker.process, {
+    limit,
+    pace,
+    corrupt(verdict) {
+      logger.error(`worker ${id} ${verdict}: it is killed`)
+      events.corrupt(verdict)
+    },
+    dropped: (what) => drops.add('forged', `dropped a message (${what}) that worker ${id} has no reason to send`),
+    listenerThrew: (error) => logger.error(`a listener of 'message' threw on a message of worker ${id}`, error),
+  })
+  if (guardsLines) limitWrites(worker.process, limit)
+  else logger.warn(`this version of node keeps a worker's channel elsewhere: what it writes there is not checked`)
 }
 
 function toSettings({ env: _, args, execArgv, stdio, silent, ...rest }: ProcessOptions): ClusterSettings {
@@ -75,19 +128,23 @@ function toSettings({ env: _, args, execArgv, stdio, silent, ...rest }: ProcessO
 class ClusterChild implements Child {
   readonly link: IpcTransport<DownFrame, UpFrame>
   readonly #worker: Worker
-  readonly #tail = new OutputTail()
-  readonly #outputRead: Promise<void>
+  readonly #output: WorkerOutput
 
-  constructor(worker: Worker, events: ChildEvents, { processes, limits, logger }: ClusterLauncherOptions) {
+  constructor(worker: Worker, events: ChildEvents, { processes, limits, logger, clock }: ClusterLauncherOptions) {
     this.#worker = worker
-    this.link = new IpcTransport(worker.process, {
+    const { pid } = worker.process
+    const drops = new DropLog(logger, clock)
+    const options: IpcOptions<UpFrame> = {
       read: readUpBatch,
       limit: limits.link,
-      onUnsendable: (error) => logger.error(`a frame for process ${worker.process.pid} could not be sent`, error),
-      onMalformed: (count) => logger.warn(`dropped ${count} malformed frames from process ${worker.process.pid}`),
-    })
-    const forward = processes.stdio === undefined && !processes.silent
-    this.#outputRead = this.#readOutput(worker.process.stderr, forward)
+      bytes: limits.linkBytes,
+      onUnsendable: (error) => logger.error(`a frame for process ${pid} could not be sent`, error),
+      onMalformed: (count) => drops.add('malformed', `dropped ${count} malformed frames from process ${pid}`),
+    }
+    this.link = new IpcTransport<DownFrame, UpFrame>(worker.process, options, standInFor)
+    const forwarded = processes.stdio === undefined && !processes.silent
+    const forward = (bytes: Buffer): void => void (forwarded && process.stderr.write(bytes))
+    this.#output = new WorkerOutput(worker.process.stderr, { clock, forward })
     worker.on('online', () => events.online())
     worker.on('listening', (address) => events.listening(address))
     worker.on('message', (message, handle) => events.message(message, handle))
@@ -110,24 +167,15 @@ class ClusterChild implements Child {
   }
 
   output(): string {
-    return this.#tail.text()
+    return this.#output.text()
+  }
+
+  look(inspectable: boolean, heard: Promise<void>): Promise<Sighting> {
+    const opening = (): void => this.#output.leaveOutLook(heard)
+    return look({ process: this.#worker.process, inspectable, opening })
   }
 
   outputRead(): Promise<void> {
-    let timer: NodeJS.Timeout
-    const limit = new Promise<void>((resolve) => {
-      // A primary that was busy for longer has not even looked at the pipe: give it one turn that does.
-      timer = setTimeout(() => setImmediate(() => setImmediate(resolve)), OUTPUT_GRACE)
-    })
-    return Promise.race([this.#outputRead, limit]).finally(() => clearTimeout(timer))
-  }
-
-  #readOutput(stderr: Readable | null, forward: boolean): Promise<void> {
-    if (!stderr) return Promise.resolve()
-    stderr.on('data', (chunk: Buffer) => {
-      this.#tail.add(chunk)
-      if (forward) process.stderr.write(chunk)
-    })
-    return new Promise((resolve) => stderr.once('close', resolve))
+    return this.#output.read()
   }
 }

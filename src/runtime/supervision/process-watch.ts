@@ -1,28 +1,51 @@
-import { describeExit, type FailedStart } from '../../protocol/errors.js'
-import { type LifeUpFrame, PROTOCOL_VERSION, type WelcomeFrame } from '../../protocol/frames.js'
+import { describeExit, type FailedStart, type OutOfMemory } from '../../protocol/errors.js'
+import {
+  type DownFrame,
+  type HealthFrame,
+  type LifeUpFrame,
+  PROTOCOL_VERSION,
+  type UpFrame,
+  type WelcomeFrame,
+} from '../../protocol/frames.js'
 import type { ProcessRef, WorkerId } from '../../protocol/ids.js'
+import type { Transport } from '../../protocol/transport.js'
 import type { Clock } from '../clock.js'
+import { FlightRecorder, RecordedLink, TurnTime } from '../evidence/flight-recorder.js'
+import { lastLines, outOfMemory } from '../evidence/last-words.js'
 import type { Timeouts } from '../limits.js'
-import type { Child, ChildEvents, ChildExit, Launcher } from './child.js'
+import { within } from '../within.js'
+import type { ChildEvents, ChildExit, Launcher, LaunchSettings } from './child.js'
 import type { ClusterEnd, ClusterEvents } from './events.js'
-import { Incarnation } from './incarnation.js'
+import { Incarnation, type ProcessEnd } from './incarnation.js'
 import { describeAddress, type ReadyMode } from './readiness.js'
 import type { Slot } from './slot.js'
+
+/** How a process ended, as far as it is known at once. */
+export interface ProcessEnding {
+  readonly pid: number
+  readonly exitCode: number | null
+  readonly signal: string | null
+  readonly outOfMemory: OutOfMemory
+  /** Its last lines on stderr. */
+  readonly output: string
+}
 
 /** What the supervisor tells its root, which tells the rest. */
 export interface SupervisorReports {
   /** A process was started; its link can be used. */
-  launched(ref: ProcessRef, child: Child): void
-  /** A process or its slot changed. `gone`: that process lives no more. `removed`: the slot is no more. */
+  launched(ref: ProcessRef, link: Transport<DownFrame, UpFrame>): void
+  /**
+   * A process or its slot changed: `incarnation.phase` says what may be given to it. In a reload the new ones are reported as
+   * ready before any old one is reported as draining, and that before it is sent `drain`. `removed`: the slot is no more.
+   */
   member(incarnation: Incarnation, change: { readonly slot: Slot; readonly removed: boolean }): void
   /** A process can answer no call any more. Told once per process, before its `exit` event. */
-  gone(
-    ref: ProcessRef,
-    exit: { readonly pid: number; readonly exitCode: number | null; readonly signal: string | null },
-  ): void
+  gone(ref: ProcessRef, ending: ProcessEnding): void
   event<E extends keyof ClusterEvents>(name: E, detail: ClusterEvents[E]): void
   /** What `join` is answered with. */
   welcome(): WelcomeFrame
+  /** The cluster is on its way to its end, and every process with it. Told before anybody drains, and again when a stop becomes a kill. */
+  stopping(): void
   ended(end: ClusterEnd): void
 }
 
@@ -37,13 +60,18 @@ export interface ProcessWatchOptions {
 
 /** What the keeper of the slots is told of a process. */
 export interface SlotSide {
-  /** It is ready: the id may mean it from now on. */
+  /** It is ready, and has been reported to nobody as such. */
   becameReady(incarnation: Incarnation): void
   /** It has exited, and all it had to say has been read. */
-  left(incarnation: Incarnation, exit: ChildExit): void
+  left(incarnation: Incarnation, end: ProcessEnd): void
+  /** It has given a sign of life. */
+  heard(incarnation: Incarnation, frame: HealthFrame): void
   /** Something that others see of it has changed. */
   changed(incarnation: Incarnation): void
 }
+
+/** A dead worker's calls wait so long for its last words, which are usually there before its exit is seen, ms. */
+const LAST_WORDS = 10
 
 /** Between a closed channel and the exit that should follow: then the process gets SIGKILL. */
 const EXIT_GRACE = 50
@@ -53,10 +81,13 @@ export class ProcessWatch {
   /** Every process whose exit has not been told. */
   readonly incarnations = new Map<number, Incarnation>()
   readonly #options: ProcessWatchOptions
+  /** For the flight recorders of all processes. */
+  readonly #time: TurnTime
   #lastIncarnation = 0
 
   constructor(options: ProcessWatchOptions) {
     this.#options = options
+    this.#time = new TurnTime(options.clock)
   }
 
   create(id: WorkerId, required: ReadonlySet<string>): Incarnation {
@@ -65,16 +96,18 @@ export class ProcessWatch {
     return incarnation
   }
 
-  launch(incarnation: Incarnation): void {
+  launch(incarnation: Incarnation, settings: LaunchSettings): void {
     const { launcher, clock, timeouts, reports } = this.#options
     try {
-      incarnation.child = launcher.launch(incarnation.ref, this.#eventsOf(incarnation))
+      const child = launcher.launch(incarnation.ref, this.#eventsOf(incarnation), settings)
+      incarnation.child = child
+      incarnation.link = new RecordedLink(child.link, new FlightRecorder(this.#time))
     } catch (error) {
       // Node refuses some settings by throwing (a uid that we may not take): the same as a process that ended at once.
       clock.nextTurn(() => void this.#exited(incarnation, { code: null, signal: null, error: error as Error }))
       return
     }
-    reports.launched(incarnation.ref, incarnation.child)
+    reports.launched(incarnation.ref, incarnation.link)
     reports.event('fork', nameOf(incarnation))
     this.#options.slots.changed(incarnation)
     incarnation.readyTimer = clock.after(timeouts.ready, () => {
@@ -96,6 +129,7 @@ export class ProcessWatch {
       },
       message: (message, handle) => reports.event('message', { ...nameOf(incarnation), message, handle }),
       disconnected: () => this.#disconnected(incarnation),
+      corrupt: (verdict) => this.fence(incarnation.ref, verdict),
       exited: (exit) => void this.#exited(incarnation, exit),
     }
   }
@@ -103,10 +137,8 @@ export class ProcessWatch {
   #checkReady(incarnation: Incarnation): void {
     if (incarnation.phase !== 'starting' || incarnation.intended || incarnation.verdict !== undefined) return
     if (incarnation.missing(this.#options.ready).length > 0) return
-    incarnation.phase = 'ready'
     incarnation.readyTimer?.cancel()
     this.#options.slots.becameReady(incarnation)
-    this.#options.reports.event('ready', nameOf(incarnation))
     incarnation.started.fire('ready')
   }
 
@@ -127,7 +159,7 @@ export class ProcessWatch {
       case 'join':
         incarnation.methods = frame.methods
         this.#options.slots.changed(incarnation)
-        incarnation.child?.link.send(this.#options.reports.welcome())
+        incarnation.link?.send(this.#options.reports.welcome())
         return
       case 'ready':
         if (frame.cause === 'join') incarnation.seen.joined = true
@@ -139,6 +171,8 @@ export class ProcessWatch {
       case 'load':
         incarnation.connections = frame.connections
         return this.#options.slots.changed(incarnation)
+      case 'health':
+        return this.#options.slots.heard(incarnation, frame)
       case 'drained':
         return incarnation.drained.fire(frame)
       case 'released':
@@ -146,16 +180,27 @@ export class ProcessWatch {
     }
   }
 
-  /** Ends a process that will not become ready, and remembers why. */
+  /** Ends a process that lives, but not well. */
+  fence(ref: ProcessRef, verdict: string): void {
+    const incarnation = this.incarnations.get(ref.incarnation)
+    if (incarnation && !incarnation.reaped) this.#giveUp(incarnation, verdict)
+  }
+
+  /** Ends a process that will not become ready, and remembers why: a failure also when others are being ended meanwhile. */
   #giveUp(incarnation: Incarnation, verdict: string): void {
     incarnation.verdict = verdict
+    this.#kill(incarnation)
+  }
+
+  #kill(incarnation: Incarnation): void {
+    incarnation.killed = true
     incarnation.child?.kill('SIGKILL')
   }
 
   #disconnected(incarnation: Incarnation): void {
     this.#options.reports.event('disconnect', nameOf(incarnation))
     if (incarnation.reaped) return
-    incarnation.exitTimer = this.#options.clock.after(EXIT_GRACE, () => incarnation.child?.kill('SIGKILL'))
+    incarnation.exitTimer = this.#options.clock.after(EXIT_GRACE, () => this.#kill(incarnation))
     // Nothing can be sent to it any more, so the id waits for its successor.
     incarnation.phase = 'gone'
     this.#options.slots.changed(incarnation)
@@ -166,30 +211,43 @@ export class ProcessWatch {
     if (incarnation.reaped) return
     incarnation.reaped = true
     incarnation.phase = 'gone'
+    // What is asked of a process after its end has not caused it.
+    const { intended } = incarnation
     incarnation.readyTimer?.cancel()
     incarnation.exitTimer?.cancel()
-    const { reports, slots } = this.#options
-    reports.gone(incarnation.ref, { pid: incarnation.pid, exitCode: exit.code, signal: exit.signal })
+    const { reports, slots, clock } = this.#options
+    const recent = incarnation.link?.recent() ?? []
+    const killed = intended || incarnation.killed
     slots.changed(incarnation)
 
-    await incarnation.child?.outputRead()
-    const output = incarnation.child?.output() ?? ''
     const { code, signal } = exit
-    reports.event('exit', { ...nameOf(incarnation), code, signal, intended: incarnation.intended, output })
-    const failure = failedStart(incarnation, exit, output)
-    if (!incarnation.intended) incarnation.failure = failure
-    slots.left(incarnation, exit)
+    const read = incarnation.child?.outputRead() ?? Promise.resolve()
+    await within(clock, LAST_WORDS, read)
+    const said = incarnation.child?.output() ?? ''
+    const ending = { exitCode: code, signal, outOfMemory: outOfMemory({ code, signal, killed, output: said }) }
+    reports.gone(incarnation.ref, { pid: incarnation.pid, ...ending, output: lastLines(said) })
+
+    // Whoever hears of the exit finds its calls settled.
+    await Promise.all([read, new Promise<void>((resolve) => clock.nextTurn(resolve))])
+    const output = incarnation.child?.output() ?? ''
+    const { verdict } = incarnation
+    const memory = outOfMemory({ code, signal, killed, output })
+    const event = { ...nameOf(incarnation), code, signal, intended, verdict, outOfMemory: memory, output, recent }
+    reports.event('exit', event)
+    const failed = failedStart(incarnation, exit, memory, output)
+    const end = { event, failure: !intended || verdict !== undefined ? failed : undefined }
+    slots.left(incarnation, end)
     this.incarnations.delete(incarnation.ref.incarnation)
-    if (!incarnation.started.fired) incarnation.started.fire(failure)
-    incarnation.exited.fire(exit)
+    if (!incarnation.started.fired) incarnation.started.fire(failed)
+    incarnation.exited.fire(end)
   }
 }
 
-function failedStart(incarnation: Incarnation, exit: ChildExit, output: string): FailedStart {
+function failedStart(incarnation: Incarnation, exit: ChildExit, memory: OutOfMemory, output: string): FailedStart {
   const unready = incarnation.started.fired ? '' : ' before it was ready'
   const ending = exit.error
     ? `could not be started: ${exit.error.message}`
-    : `${describeExit(exit.code, exit.signal)}${unready}`
+    : `${describeExit(exit.code, exit.signal, memory)}${unready}`
   return {
     ...incarnation.ref,
     pid: incarnation.pid || undefined,

@@ -1,17 +1,17 @@
-/**
- * When to start a worker again: a pure function of when it died before. The supervisor only carries it out.
- *
- * Intensity is OTP's rule (supervisor.erl, `add_restart`): keep the times newer than now - within, add now, and more than
- * `max` means give up. Backoff is min x factor^n, capped, with jitter; the first restart in a quiet window is immediate.
- */
+/** The option `restart`: what becomes of a worker that dies unasked. */
 export interface RestartOptions {
   /** `permanent`: always. `transient`: unless it exited with code 0. `temporary`: never. Default permanent. */
   readonly policy: 'permanent' | 'transient' | 'temporary'
   /** Restarts of one worker allowed within `within` ms. Default 5 in 30 000. */
   readonly max: number
+  /** The window in which restarts are counted, ms. */
   readonly within: number
+  /** The first restart in a quiet window is immediate; the pauses before later ones grow. */
   readonly backoff: Backoff
-  /** At the limit: `degrade` leaves the slot failed and tries it at the slowest pace, `stop` ends the cluster. */
+  /**
+   * Past the limit: `degrade` leaves the worker failed and tries it at the slowest pace while others serve, `stop` ends the
+   * cluster. Default `degrade`. When all are past it, the cluster ends in either case.
+   */
   readonly onLimit: 'degrade' | 'stop'
 }
 
@@ -44,7 +44,13 @@ export type RestartDecision =
   | { readonly kind: 'limit'; readonly retryAfter: number; readonly history: readonly number[] }
   | { readonly kind: 'leave' }
 
-/** `history`: the monotonic times of this slot's earlier unintended ends. `random`: 0 up to 1. */
+/**
+ * When to start a worker again: a pure function of when it died before. `history`: the monotonic times of this slot's earlier
+ * unintended ends; `random`: 0 up to 1.
+ *
+ * Intensity is OTP's rule (supervisor.erl, `add_restart`): keep the times newer than now - within, add now, and more than
+ * `max` means give up. Backoff is min x factor^n, capped, with jitter; the first restart in a quiet window is immediate.
+ */
 export function decideRestart(
   exit: Exit,
   history: readonly number[],

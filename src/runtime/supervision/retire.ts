@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { Timeouts } from '../limits.js'
 import { within } from '../within.js'
+import type { RetireReport } from './events.js'
 import type { Incarnation } from './incarnation.js'
 
 /** The messaging's part in an orderly end, which the root lends to the supervisor. */
@@ -18,14 +19,6 @@ export interface RetireOptions {
   readonly clock: Clock
   readonly timeouts: Timeouts
   readonly calls: CallDrain
-}
-
-/** What an orderly end had to do by force. */
-export interface RetireReport {
-  /** Connections cut at the deadline. */
-  readonly cut: number
-  /** Processes that SIGTERM did not end. */
-  readonly killed: number
 }
 
 /**
@@ -57,7 +50,7 @@ async function drainConnections(
   clock: Clock,
 ): Promise<number> {
   if (!incarnation.greeted || !incarnation.alive) return 0
-  incarnation.child?.link.send({ kind: 'drain', mode, deadline })
+  incarnation.link?.send({ kind: 'drain', mode, deadline })
   const answer = await within(
     clock,
     deadline - clock.now() + ANSWER_GRACE,
@@ -78,7 +71,7 @@ async function drainCalls(
     deadline - clock.now(),
     Promise.race([calls.idle(incarnation.ref.incarnation), gone(incarnation)]),
   )
-  incarnation.child?.link.send({ kind: 'release', deadline })
+  incarnation.link?.send({ kind: 'release', deadline })
   await within(
     clock,
     deadline - clock.now() + ANSWER_GRACE,

@@ -1,20 +1,25 @@
-import { BootError } from '../../protocol/errors.js'
-import type { LifeUpFrame } from '../../protocol/frames.js'
+import type { FailedStart } from '../../protocol/errors.js'
+import type { HealthFrame, LifeUpFrame } from '../../protocol/frames.js'
 import type { ProcessRef, WorkerId } from '../../protocol/ids.js'
 import { nextTurn } from '../clock.js'
-import type { ChildExit } from './child.js'
+import type { Logger } from '../logger.js'
+import type { LaunchSettings } from './child.js'
 import type { ClusterEnd } from './events.js'
-import type { Incarnation } from './incarnation.js'
+import { Heartbeat } from './heartbeat.js'
+import type { Incarnation, ProcessEnd } from './incarnation.js'
 import { nameOf, ProcessWatch, type ProcessWatchOptions } from './process-watch.js'
 import { decideRestart, type RestartOptions } from './restart-policy.js'
-import type { Slot } from './slot.js'
+import { cancelDue, dueEnd, type Slot } from './slot.js'
 
 export interface SlotKeeperOptions extends Omit<ProcessWatchOptions, 'slots'> {
   readonly restart: RestartOptions
   /** 0 up to 1, for the jitter. */
   readonly random: () => number
+  readonly logger: Logger
   /** May a slot that lost its process be filled again? Not while the cluster stops. */
   readonly refills: () => boolean
+  /** A worker that serves has said how it is. */
+  readonly heard: (incarnation: Incarnation, frame: HealthFrame) => void
   /** The cluster can go on no more, for that reason. */
   readonly giveUp: (end: ClusterEnd) => void
 }
@@ -27,16 +32,34 @@ export class SlotKeeper {
   readonly slots = new Map<WorkerId, Slot>()
   readonly #options: SlotKeeperOptions
   readonly #watch: ProcessWatch
+  readonly #heartbeat: Heartbeat
+  /** What a slot is filled with. The last reload that succeeded has written it. */
+  #settings: LaunchSettings = {}
 
   constructor(options: SlotKeeperOptions) {
     this.#options = options
     this.#watch = new ProcessWatch({
       ...options,
       slots: {
-        becameReady: (incarnation) => this.#takeOver(incarnation),
-        left: (incarnation, exit) => this.#leave(incarnation, exit),
+        becameReady: (incarnation) => this.#becameReady(incarnation),
+        left: (incarnation, end) => this.#leave(incarnation, end),
+        heard: (incarnation, frame) => {
+          this.#heartbeat.heard(incarnation, frame)
+          if (this.serves(incarnation)) options.heard(incarnation, frame)
+        },
         changed: (incarnation) => this.#changed(incarnation),
       },
+    })
+    const { launcher, reports } = options
+    this.#heartbeat = new Heartbeat({
+      ...options,
+      isDebugged: () => launcher.isDebugged?.() ?? false,
+      serving: () =>
+        [...this.slots.values()].map(({ state }) => state.incarnation).filter(({ phase }) => phase === 'ready'),
+      changed: (incarnation) => this.#changed(incarnation),
+      event: (event) => reports.event('unhealthy', event),
+      kill: ({ ref }, verdict) => this.#watch.fence(ref, verdict),
+      isReplaced: (incarnation) => this.#isReplaced(incarnation),
     })
   }
 
@@ -45,39 +68,61 @@ export class SlotKeeper {
     return [...this.#watch.incarnations.values()]
   }
 
+  get settings(): LaunchSettings {
+    return this.#settings
+  }
+
+  /** Its id means it, and it is ready. */
+  serves(incarnation: Incarnation): boolean {
+    return incarnation.phase === 'ready' && this.slots.get(incarnation.ref.id)?.state.incarnation === incarnation
+  }
+
   receive(ref: ProcessRef, frame: LifeUpFrame): void {
     this.#watch.receive(ref, frame)
+  }
+
+  fence(ref: ProcessRef, verdict: string): void {
+    this.#watch.fence(ref, verdict)
   }
 
   /** A new slot, and its first process, on trial: whoever asked decides what its death means. */
   open(id: WorkerId): Incarnation {
     const incarnation = this.#watch.create(id, new Set())
     incarnation.onTrial = true
-    this.slots.set(id, { id, state: { kind: 'running', incarnation }, next: undefined, history: [], ports: new Set() })
-    this.#watch.launch(incarnation)
+    this.slots.set(id, { id, state: { kind: 'running', incarnation }, history: [], ports: new Set() })
+    this.#watch.launch(incarnation, this.#settings)
     return incarnation
   }
 
-  /** A process that takes the slot over when it is ready. A restart that was due waits for how that goes. */
-  launchNext(slot: Slot): Incarnation {
-    const { state } = slot
-    if (state.kind === 'pausing') {
-      state.timer.cancel()
-      slot.state = { kind: 'running', incarnation: state.incarnation }
-    } else cancelRetry(slot)
-    const ports = state.incarnation.phase === 'ready' ? state.incarnation.toInherit : slot.ports
-    slot.next = this.#watch.create(slot.id, ports)
-    this.#watch.launch(slot.next)
-    return slot.next
+  /** A process that is to take the slot over. When it is ready it stands by; the slot goes on without a thought of it. */
+  launchSuccessor(slot: Slot, settings: LaunchSettings): Incarnation {
+    const { incarnation } = slot.state
+    const ports = incarnation.phase === 'ready' ? incarnation.toInherit : slot.ports
+    const successor = this.#watch.create(slot.id, ports)
+    this.#watch.launch(successor, settings)
+    return successor
   }
 
-  /** The successor has failed: if the slot has no process either, what was due before is due again. */
-  resume(slot: Slot): void {
-    const { state } = slot
-    if (state.incarnation.alive || !this.#options.refills()) return
-    if (state.kind === 'failed') this.#retryLater(slot, state.incarnation)
-    else if (state.kind === 'running' && state.incarnation.exit)
-      this.#refill(slot, state.incarnation, state.incarnation.exit)
+  /**
+   * From here on every id means its successor, in one step, and what was due in its slot is due no more. A new program
+   * (`renewed`) has died of nothing yet: its restarts are counted from zero. Gives the processes that are displaced, who now drain.
+   */
+  takeOver(successors: readonly Incarnation[], settings: LaunchSettings, renewed: boolean): readonly Incarnation[] {
+    this.#settings = settings
+    for (const successor of successors) {
+      const slot = this.slots.get(successor.ref.id)
+      if (!slot) continue
+      cancelDue(slot)
+      slot.state = { kind: 'running', incarnation: successor }
+      if (renewed) slot.history = []
+      successor.phase = 'ready'
+    }
+    const displaced = this.processes.filter((one) => this.slots.get(one.ref.id)?.state.incarnation !== one)
+    const draining = displaced.filter(({ phase }) => phase !== 'gone')
+    for (const incarnation of draining) incarnation.phase = 'draining'
+    for (const incarnation of [...successors, ...draining]) this.#changed(incarnation)
+    for (const successor of successors) this.#options.reports.event('ready', nameOf(successor))
+    return displaced
   }
 
   /** The phase that is decided above. */
@@ -87,112 +132,86 @@ export class SlotKeeper {
     this.#changed(incarnation)
   }
 
-  /** From here on the id means this incarnation, in one step. */
-  #takeOver(incarnation: Incarnation): void {
-    const slot = this.slots.get(incarnation.ref.id)
-    if (!slot) return
-    const previous = slot.state.incarnation
-    if (slot.state.kind === 'pausing') slot.state.timer.cancel()
-    cancelRetry(slot)
-    slot.state = { kind: 'running', incarnation }
-    if (slot.next === incarnation) slot.next = undefined
-    this.#changed(incarnation)
-    if (previous !== incarnation) this.drain(previous)
+  /** Tells of the cluster's end when no worker is left, and none is to come back. */
+  giveUpIfDue(): void {
+    const end = dueEnd([...this.slots.values()], this.#options.restart.onLimit)
+    if (end) this.#options.giveUp(end)
   }
 
-  #leave(incarnation: Incarnation, exit: ChildExit): void {
-    incarnation.exit = exit
+  #becameReady(incarnation: Incarnation): void {
     const slot = this.slots.get(incarnation.ref.id)
-    if (!slot) return
-    if (slot.next === incarnation) slot.next = undefined
-    if (slot.state.incarnation !== incarnation) return
+    const isCurrent = slot?.state.incarnation === incarnation
+    incarnation.phase = isCurrent ? 'ready' : 'standby'
+    if (isCurrent) slot.state = { kind: 'running', incarnation }
+    this.#changed(incarnation)
+    if (isCurrent) this.#options.reports.event('ready', nameOf(incarnation))
+  }
+
+  #leave(incarnation: Incarnation, end: ProcessEnd): void {
+    const slot = this.slots.get(incarnation.ref.id)
+    if (slot?.state.incarnation !== incarnation) return
     if (incarnation.started.fired) slot.ports = incarnation.toInherit
     if (incarnation.intended || incarnation.onTrial || !this.#options.refills())
       slot.state = { kind: 'stopped', incarnation }
-    // With a successor on its way the slot waits for it; `resume` comes back here if that fails too.
-    else if (!slot.next) this.#refill(slot, incarnation, exit)
+    else this.#refill(slot, incarnation, end)
     this.#changed(incarnation)
   }
 
   /** A slot has lost its process: decide what comes next. */
-  #refill(slot: Slot, incarnation: Incarnation, exit: ChildExit): void {
+  #refill(slot: Slot, incarnation: Incarnation, end: ProcessEnd): void {
     const { clock, restart, random, reports } = this.#options
     // Failed is left only by a process that becomes ready.
-    if (slot.state.kind === 'failed') return this.#retryLater(slot, incarnation)
-    if (incarnation.counted) return this.#restart(slot)
-    const decision = decideRestart(exit, slot.history, clock.now(), restart, random())
+    if (slot.state.kind === 'failed') return this.#retryLater(slot, incarnation, slot.state.failure)
+    const decision = decideRestart(end.event, slot.history, clock.now(), restart, random())
     if (decision.kind === 'leave') {
       slot.state = { kind: 'stopped', incarnation }
-      if (this.#everySlot('stopped')) this.#options.giveUp({ reason: 'finished' })
-      return
+      return this.giveUpIfDue()
     }
     slot.history = decision.history
-    incarnation.counted = true
-    if (decision.kind === 'limit') return this.#fail(slot, incarnation, exit)
+    if (decision.kind === 'limit') return this.#fail(slot, incarnation, end)
     const { attempt, delay } = decision
-    reports.event('restart', { ...nameOf(incarnation), attempt, delay })
     const again = (): void => this.#restart(slot)
     // The first restart is immediate, but not inside the report of the exit: who listens should see one after the other.
     const timer = delay === 0 ? nextTurn(clock, again) : clock.after(delay, again)
     slot.state = { kind: 'pausing', incarnation, timer }
+    // Told when it can be called off: who listens may stop the cluster.
+    reports.event('restart', { ...nameOf(incarnation), attempt, delay })
   }
 
-  #fail(slot: Slot, incarnation: Incarnation, exit: ChildExit): void {
+  #fail(slot: Slot, incarnation: Incarnation, { event, failure }: ProcessEnd): void {
     const { restart, reports } = this.#options
-    const { failure } = incarnation
+    if (!failure) return
     const restarts = slot.history.length - 1
-    const { code, signal } = exit
-    reports.event('failed', {
-      ...nameOf(incarnation),
-      code,
-      signal,
-      intended: false,
-      output: failure?.output ?? '',
-      restarts,
-    })
-    slot.state = { kind: 'failed', incarnation, timer: undefined }
-    if (failure && (restart.onLimit === 'stop' || this.#everySlot('failed', 'stopped'))) {
-      const reason = `${failure.reason}, after ${restarts} restarts within ${restart.within} ms`
-      return this.#options.giveUp({ reason: 'failed', error: new BootError({ failures: [{ ...failure, reason }] }) })
-    }
-    this.#retryLater(slot, incarnation)
+    const reason = `${failure.reason}, after ${restarts} restarts within ${restart.within} ms`
+    this.#retryLater(slot, incarnation, { ...failure, reason })
+    reports.event('failed', { ...event, intended: false, restarts })
+    this.giveUpIfDue()
   }
 
-  #retryLater(slot: Slot, incarnation: Incarnation): void {
+  #retryLater(slot: Slot, incarnation: Incarnation, failure: FailedStart): void {
     const { clock, restart } = this.#options
-    slot.state = { kind: 'failed', incarnation, timer: clock.after(restart.backoff.max, () => this.#restart(slot)) }
+    const timer = clock.after(restart.backoff.max, () => this.#restart(slot))
+    slot.state = { kind: 'failed', incarnation, failure, timer }
   }
 
   #restart(slot: Slot): void {
+    const { state } = slot
     const incarnation = this.#watch.create(slot.id, slot.ports)
     slot.state =
-      slot.state.kind === 'failed'
-        ? { kind: 'failed', incarnation, timer: undefined }
-        : { kind: 'running', incarnation }
-    this.#watch.launch(incarnation)
+      state.kind === 'failed' ? { ...state, incarnation, timer: undefined } : { kind: 'running', incarnation }
+    this.#watch.launch(incarnation, this.#settings)
   }
 
-  #everySlot(...kinds: readonly Slot['state']['kind'][]): boolean {
-    return [...this.slots.values()].every(({ state }) => kinds.includes(state.kind))
+  /** Somebody serves again where it did, or nobody is to. */
+  #isReplaced(incarnation: Incarnation): boolean {
+    const state = this.slots.get(incarnation.ref.id)?.state
+    if (!state || state.kind === 'failed' || state.kind === 'stopped') return true
+    return state.incarnation !== incarnation && state.incarnation.phase === 'ready'
   }
 
   #changed(incarnation: Incarnation): void {
     const slot = this.slots.get(incarnation.ref.id)
     if (slot) this.#options.reports.member(incarnation, { slot, removed: false })
+    this.#heartbeat.membersChanged()
   }
-}
-
-/** The slot is not filled again: no restart is due any more. */
-export function abandon(slot: Slot): void {
-  if (slot.state.kind === 'pausing') {
-    slot.state.timer.cancel()
-    slot.state = { kind: 'stopped', incarnation: slot.state.incarnation }
-  }
-  cancelRetry(slot)
-}
-
-function cancelRetry(slot: Slot): void {
-  if (slot.state.kind !== 'failed') return
-  slot.state.timer?.cancel()
-  slot.state = { ...slot.state, timer: undefined }
 }

@@ -1,15 +1,19 @@
-import { BootError, ClusterClosedError, type FailedStart, ReloadError } from '../../protocol/errors.js'
+import { BootError, ClusterClosedError, type FailedStart } from '../../protocol/errors.js'
 import type { LifeUpFrame } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
-import type { ClusterEnd } from './events.js'
+import type { ClusterEnd, ReloadReport, RetireReport } from './events.js'
 import type { Incarnation } from './incarnation.js'
-import { type CallDrain, kill, type RetireReport, retire } from './retire.js'
-import { living, type Slot } from './slot.js'
-import { abandon, SlotKeeper, type SlotKeeperOptions } from './slot-keeper.js'
+import type { RecycleOptions } from './recycle-policy.js'
+import { Recycler } from './recycler.js'
+import { mergePlans, Reload, type ReloadParts, type ReloadPlan } from './reload.js'
+import { type CallDrain, kill, retire } from './retire.js'
+import { abandon, type Slot } from './slot.js'
+import { SlotKeeper, type SlotKeeperOptions } from './slot-keeper.js'
 
-export interface SupervisorOptions extends Omit<SlotKeeperOptions, 'refills' | 'giveUp'> {
+export interface SupervisorOptions extends Omit<SlotKeeperOptions, 'refills' | 'giveUp' | 'heard'> {
   readonly workers: number
   readonly calls: CallDrain
+  readonly recycle: RecycleOptions
 }
 
 /**
@@ -23,14 +27,27 @@ export class Supervisor {
   #stopping: Promise<RetireReport> | undefined
   /** The start, `scale` and `reload` change slots: one at a time. */
   #lane: Promise<unknown> = Promise.resolve()
-  #queuedReload: Promise<void> | undefined
+  #reload: Reload | undefined
+  #queuedReload: { plan: ReloadPlan; readonly done: Promise<ReloadReport> } | undefined
 
   constructor(options: SupervisorOptions) {
     this.#options = options
+    const recycler = new Recycler({
+      ...options,
+      pause: options.restart.backoff.max,
+      event: (event) => options.reports.event('recycle', event),
+      replace: (incarnation) => this.#recycle(incarnation),
+    })
     this.#keeper = new SlotKeeper({
       ...options,
       refills: () => this.#phase === 'running',
-      giveUp: (end) => void this.stop(end),
+      heard: (incarnation, frame) => {
+        if (this.#phase === 'running') recycler.heard(incarnation, frame)
+      },
+      giveUp: (end) => {
+        // A reload may bring back what has failed. It asks again when it is over.
+        if (!this.#reload) void this.stop(end)
+      },
     })
   }
 
@@ -58,25 +75,30 @@ export class Supervisor {
   scale(workers: number): Promise<void> {
     return this.#inLane('scale', async () => {
       const leaving = [...this.#keeper.slots.values()].filter(({ id }) => id > workers)
-      await Promise.all(leaving.map((slot) => this.#removeSlot(slot)))
+      // The cluster serves on: an idle connection that is closed at once would reset the request that is just arriving on it.
+      await Promise.all(leaving.map((slot) => this.#removeSlot(slot, 'reload')))
       const failures = await this.#grow(workers)
       if (this.#phase !== 'running') throw new ClusterClosedError({ method: 'scale' })
       if (failures.length > 0) throw new BootError({ failures })
     })
   }
 
-  /** Replaces every worker, one after the other. One reload runs and one may be queued, which later callers share. */
-  reload(): Promise<void> {
-    if (this.#queuedReload !== undefined) return this.#queuedReload
-    const queued = this.#inLane(
-      'reload',
-      () => this.#reloadAll(),
-      () => {
-        this.#queuedReload = undefined
-      },
-    )
+  /**
+   * Replaces every worker, or none (`Reload`). One runs and one may be queued, which later callers share: it then does what
+   * theirs would have done one after the other.
+   */
+  reload(plan: ReloadPlan = {}): Promise<ReloadReport> {
+    if (this.#queuedReload) {
+      this.#queuedReload.plan = mergePlans(this.#queuedReload.plan, plan)
+      return this.#queuedReload.done
+    }
+    const run = (): Promise<ReloadReport> => this.#runReload(queued.plan)
+    const begun = (): void => {
+      this.#queuedReload = undefined
+    }
+    const queued = { plan, done: this.#inLane('reload', run, begun) }
     this.#queuedReload = queued
-    return queued
+    return queued.done
   }
 
   /** Ends everything in order. The same promise for everybody who asks. */
@@ -88,10 +110,17 @@ export class Supervisor {
   /** Ends everything now, also in the middle of a `stop`. */
   async kill(end: ClusterEnd = { reason: 'stopped' }): Promise<void> {
     if (this.#phase !== 'ended') this.#phase = 'stopping'
+    this.#options.reports.stopping()
+    this.#reload?.close()
     for (const slot of this.#keeper.slots.values()) abandon(slot)
     this.#options.calls.close()
     await kill(this.#keeper.processes)
     this.#end(end)
+  }
+
+  /** Ends a process that others have found unfit, as a crash with that verdict: it is replaced by the restart policy. */
+  fence(ref: ProcessRef, verdict: string): void {
+    this.#keeper.fence(ref, verdict)
   }
 
   /** A frame about the life of a process, from that process. */
@@ -107,60 +136,57 @@ export class Supervisor {
       for (const start of starts) start.onTrial = false
       return []
     }
-    await Promise.all(ids.map((id) => this.#removeSlot(this.#keeper.slots.get(id))))
+    await Promise.all(ids.map((id) => this.#removeSlot(this.#keeper.slots.get(id), 'stop')))
     // Who failed in the same moment is told along with the first; who was ended for it is not.
-    return starts.flatMap(({ failure }) => failure ?? [])
+    return starts.flatMap(({ exited }) => exited.value?.failure ?? [])
   }
 
-  async #reloadAll(): Promise<void> {
+  #runReload(plan: ReloadPlan): Promise<ReloadReport> {
     const { reports } = this.#options
-    const replaced: number[] = []
-    reports.event('reload', { phase: 'started', replaced: [] })
-    for (const slot of [...this.#keeper.slots.values()]) {
-      const failure = await this.#replace(slot)
-      // A stop ends the processes that it finds: one started after it began would outlive it.
-      const closed = this.#phase !== 'running'
-      if (failure || closed) {
-        reports.event('reload', { phase: 'failed', replaced: [...replaced] })
-        throw failure && !closed
-          ? new ReloadError({ failures: [failure] })
-          : new ClusterClosedError({ method: 'reload' })
-      }
-      replaced.push(slot.id)
-    }
-    reports.event('reload', { phase: 'finished', replaced })
+    const slots = [...this.#keeper.slots.values()]
+    return this.#replace({ plan, slots, renewed: true, event: (event) => reports.event('reload', event) })
   }
 
-  /** The new one is ready before the old one drains. Gives why not. */
-  async #replace(slot: Slot): Promise<FailedStart | undefined> {
-    const outcome = await this.#keeper.launchNext(slot).started.promise
-    if (outcome !== 'ready') {
-      this.#keeper.resume(slot)
-      return outcome
-    }
-    const displaced = this.#keeper.processes
-      .filter(({ ref }) => ref.id === slot.id)
-      .filter((one) => one !== slot.state.incarnation)
-    await retire(displaced, this.#retireOptions('reload', false))
-    return undefined
+  /** A reload of one slot, by the same rules. */
+  async #recycle(incarnation: Incarnation): Promise<void> {
+    await this.#inLane('recycle', async () => {
+      const slot = this.#keeper.slots.get(incarnation.ref.id)
+      if (slot && this.#keeper.serves(incarnation))
+        await this.#replace({ plan: {}, slots: [slot], renewed: false, event: () => {} })
+    })
   }
 
-  async #removeSlot(slot: Slot | undefined): Promise<void> {
+  async #replace(parts: Pick<ReloadParts, 'plan' | 'slots' | 'renewed' | 'event'>): Promise<ReloadReport> {
+    const reload = new Reload({ ...this.#options, ...parts, keeper: this.#keeper })
+    this.#reload = reload
+    try {
+      return await reload.run()
+    } finally {
+      this.#reload = undefined
+      if (this.#phase === 'running') this.#keeper.giveUpIfDue()
+    }
+  }
+
+  async #removeSlot(slot: Slot | undefined, mode: 'stop' | 'reload'): Promise<void> {
     if (!slot) return
     abandon(slot)
     const { incarnation } = slot.state
     this.#keeper.drain(incarnation)
-    await retire(living(slot), this.#retireOptions('stop', false))
+    const group = this.#keeper.processes.filter(({ ref }) => ref.id === slot.id)
+    await retire(group, { ...this.#retireOptions(false), mode })
     this.#keeper.slots.delete(slot.id)
     this.#options.reports.member(incarnation, { slot, removed: true })
   }
 
   async #stop(end: ClusterEnd): Promise<RetireReport> {
     this.#phase = 'stopping'
+    this.#options.reports.stopping()
+    this.#reload?.close()
     for (const slot of this.#keeper.slots.values()) abandon(slot)
     const group = this.#keeper.processes
-    for (const incarnation of group) if (incarnation.phase === 'ready') this.#keeper.drain(incarnation)
-    const report = await retire(group, this.#retireOptions('stop', true))
+    for (const incarnation of group)
+      if (incarnation.phase === 'ready' || incarnation.phase === 'standby') this.#keeper.drain(incarnation)
+    const report = await retire(group, this.#retireOptions(true))
     this.#end(end)
     return report
   }
@@ -182,9 +208,9 @@ export class Supervisor {
     return turn
   }
 
-  #retireOptions(mode: 'stop' | 'reload', closing: boolean): Parameters<typeof retire>[1] {
+  #retireOptions(closing: boolean): Parameters<typeof retire>[1] {
     const { clock, timeouts, calls } = this.#options
-    return { mode, closing, clock, timeouts, calls }
+    return { mode: 'stop', closing, clock, timeouts, calls }
   }
 }
 
@@ -193,7 +219,7 @@ function everyReady(starts: readonly Incarnation[]): Promise<boolean> {
   return new Promise((resolve) => {
     for (const { exited } of starts) void exited.promise.then(() => resolve(false))
     void Promise.all(starts.map(({ started }) => started.promise)).then((outcomes) => {
-      resolve(outcomes.every((outcome) => outcome === 'ready') && !starts.some(({ exit }) => exit))
+      resolve(outcomes.every((outcome) => outcome === 'ready') && starts.every(({ alive }) => alive))
     })
   })
 }

@@ -1,6 +1,8 @@
 import { isBatch, type ReadBatch, writeBatch } from '../../protocol/codec.js'
-import type { Batch } from '../../protocol/frames.js'
+import type { Batch, Payload } from '../../protocol/frames.js'
+import { sizeOfPayload } from '../../protocol/payload-size.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
+import { closeHandle } from './channel-handle.js'
 
 /**
  * A link over Node's IPC channel. The primary holds one per child process, a worker holds one over `process`.
@@ -10,8 +12,8 @@ import type { Receiver, Transport } from '../../protocol/transport.js'
  */
 export interface IpcChannel {
   readonly connected?: boolean | undefined
-  send?(message: unknown, handle: undefined, options: undefined, callback: (error: Error | null) => void): boolean
-  on(event: 'internalMessage', listener: (message: unknown) => void): unknown
+  send?(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean
+  on(event: 'internalMessage', listener: (message: unknown, handle?: unknown) => void): unknown
   on(event: 'disconnect', listener: () => void): unknown
 }
 
@@ -19,45 +21,67 @@ export interface IpcOptions<In> {
   readonly read: (batch: Batch<unknown>) => ReadBatch<In>
   /** Frames that may wait, `limits.link`. */
   readonly limit: number
+  /** Bytes of their payloads, `limits.linkBytes`. */
+  readonly bytes: number
   /** Called with how many frames of a batch were malformed, when any were. */
   readonly onMalformed: (count: number) => void
-  /** Called when a frame could not be turned into JSON. It is lost; its call ends at its deadline. */
+  /** Called when a frame could not be written: it is no JSON, or too large. */
   readonly onUnsendable: (error: unknown) => void
 }
+
+/** For a frame that could not be written: what is sent in its place, what is delivered here as if the other side had answered. */
+export type StandInFor<Out, In> = (frame: Out, error: unknown) => { readonly instead?: Out; readonly back?: In }
 
 /** Frames in one `process.send`: enough for the price of a write to vanish, few enough for one JSON text to hold them. */
 const BATCH_FRAMES = 64
 
+/** Characters of payloads in one `process.send`: a batch of large ones would be one line that nobody may write. */
+const BATCH_SIZE = 256 * 1024
+
 export class IpcTransport<Out, In> implements Transport<Out, In> {
   readonly #channel: IpcChannel
   readonly #options: IpcOptions<In>
+  /** Without it, whoever waits for such a frame waits until its deadline. */
+  readonly #standInFor: StandInFor<Out, In> | undefined
   #receiver: Receiver<In> | undefined
   /** Not yet given to the channel. */
   #waiting: Out[] = []
+  /** Of their payloads. */
+  #bytes = 0
+  /** Of the items of streams among them. */
+  #itemBytes = 0
   /** Given to the channel in a `send` that said it is congested, until its callback. */
   #congested = false
   /** How many `send`s so far: only the last one's callback ends a congestion. */
   #sends = 0
   #scheduled = false
   #open = true
-  #flushes: (() => void)[] = []
+  /** Of all who wait until everything is written. */
+  #flush: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
   /** Arrived before `receive` was called. */
-  #early: In[] = []
+  #early: { readonly frame: In; readonly handle: unknown }[] = []
 
-  constructor(channel: IpcChannel, options: IpcOptions<In>) {
+  constructor(channel: IpcChannel, options: IpcOptions<In>, standInFor?: StandInFor<Out, In>) {
+    this.#standInFor = standInFor
     this.#channel = channel
     this.#options = options
-    channel.on('internalMessage', (message) => this.#take(message))
+    channel.on('internalMessage', (message, handle) => this.#take(message, handle))
     channel.on('disconnect', () => this.#end())
   }
 
   get full(): boolean {
-    return this.#waiting.length >= this.#options.limit
+    const { limit, bytes } = this.#options
+    return this.#waiting.length >= limit || this.#bytes >= bytes
+  }
+
+  get held(): number {
+    return this.#bytes + this.#itemBytes
   }
 
   send(frame: Out): void {
     if (!this.#open) return
     this.#waiting.push(frame)
+    this.#count(frame, 1)
     if (this.#scheduled || this.#congested) return
     this.#scheduled = true
     process.nextTick(() => {
@@ -66,21 +90,41 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     })
   }
 
+  sendNow(frame: Out, { handle, written }: { readonly handle?: unknown; readonly written?: () => void } = {}): void {
+    if (!this.#open) return
+    try {
+      this.#channel.send?.(writeBatch([frame]), handle, undefined, (error) => {
+        if (!error) written?.()
+      })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_IPC_CHANNEL_CLOSED') this.#replace(frame, error)
+    }
+  }
+
   receive(receiver: Receiver<In>): void {
     const ended = !this.#open
     this.#receiver = receiver
     const early = this.#early
     this.#early = []
-    for (const frame of early) {
-      receiver.frame(frame)
+    for (const { frame, handle } of early) {
+      receiver.frame(frame, handle)
       if (!ended && !this.#open) return // The frame led to the end, which has been reported.
     }
     if (ended) receiver.closed()
   }
 
-  flushed(): Promise<void> {
-    if (!this.#open || (this.#waiting.length === 0 && !this.#congested)) return Promise.resolve()
-    return new Promise((resolve) => this.#flushes.push(resolve))
+  flushed(): Promise<void> | undefined {
+    if (!this.#open || (this.#waiting.length === 0 && !this.#congested)) return undefined
+    this.#flush ??= deferred()
+    return this.#flush.promise
+  }
+
+  drop(matches: (frame: Out) => boolean): Out | undefined {
+    const index = this.#waiting.findIndex(matches)
+    if (index < 0) return undefined
+    const [frame] = this.#waiting.splice(index, 1) as [Out]
+    this.#count(frame, -1)
+    return frame
   }
 
   close(): void {
@@ -90,11 +134,17 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
 
   #write(): void {
     while (this.#waiting.length > 0 && !this.#congested && this.#open) {
-      const batch = this.#waiting.slice(0, BATCH_FRAMES)
+      const batch = this.#waiting.slice(0, batchLength(this.#waiting))
       this.#waiting = this.#waiting.slice(batch.length)
+      for (const frame of batch) this.#count(frame, -1)
       if (!this.#sendBatch(batch)) this.#congested = true
     }
     if (!this.#congested) this.#settleFlushes()
+  }
+
+  #count(frame: Out, times: 1 | -1): void {
+    this.#bytes += times * sizeOfPayload((frame as Carrier).payload)
+    this.#itemBytes += times * sizeOfItems(frame)
   }
 
   /** False when the channel takes no more for now. */
@@ -109,19 +159,31 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
       return taken ?? true
     } catch (error) {
       if (!this.#open || (error as NodeJS.ErrnoException).code === 'ERR_IPC_CHANNEL_CLOSED') return true
+      // Nothing was written, so that no callback comes: the one before is still the last.
+      this.#sends--
       return this.#sendApart(frames, error)
     }
   }
 
   /** One frame that cannot be written must not take its neighbours with it. */
   #sendApart(frames: readonly Out[], error: unknown): boolean {
-    if (frames.length === 1) {
-      this.#options.onUnsendable(error)
-      return true
-    }
+    const [frame] = frames as readonly [Out]
+    if (frames.length === 1) return this.#replace(frame, error)
     const middle = frames.length >> 1
     const first = this.#sendBatch(frames.slice(0, middle))
     return this.#sendBatch(frames.slice(middle)) && first
+  }
+
+  /**
+   * Whoever waits for an answer gets one at once, of this side or the other. It takes the frame's place: what was sent after
+   * items that could not be written must not be read as if they had come.
+   */
+  #replace(frame: Out, error: unknown): boolean {
+    this.#options.onUnsendable(error)
+    const { instead, back } = this.#standInFor?.(frame, error) ?? {}
+    // Never while something is sent.
+    if (back !== undefined) process.nextTick(() => this.#open && this.#deliver(back, undefined))
+    return instead === undefined || this.#sendBatch([instead])
   }
 
   #written(): void {
@@ -130,28 +192,76 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     this.#write()
   }
 
-  #take(message: unknown): void {
-    if (!this.#open || !isBatch(message)) return
+  #take(message: unknown, handle: unknown): void {
+    if (!this.#open) return
+    if (!isBatch(message)) {
+      if (isLostHandle(message)) this.#receiver?.handleLost?.()
+      return
+    }
     const { frames, malformed } = this.#options.read(message)
     if (malformed > 0) this.#options.onMalformed(malformed)
+    // Whoever gets a frame owns the handle that came with it.
+    if (frames.length === 0) closeHandle(handle)
     for (const frame of frames) {
       if (!this.#open) return // One of them led to the end.
-      if (this.#receiver) this.#receiver.frame(frame)
-      else this.#early.push(frame)
+      this.#deliver(frame, handle)
     }
+  }
+
+  #deliver(frame: In, handle: unknown): void {
+    if (this.#receiver) this.#receiver.frame(frame, handle)
+    else this.#early.push({ frame, handle })
   }
 
   #end(): void {
     if (!this.#open) return
     this.#open = false
     this.#waiting = []
+    this.#bytes = 0
+    this.#itemBytes = 0
     this.#settleFlushes()
     this.#receiver?.closed()
   }
 
   #settleFlushes(): void {
-    const flushes = this.#flushes
-    this.#flushes = []
-    for (const resolve of flushes) resolve()
+    this.#flush?.resolve()
+    this.#flush = undefined
   }
+}
+
+/** The fields by which a frame may be large. */
+interface Carrier {
+  readonly payload?: Payload
+  readonly items?: readonly (string | null)[]
+}
+
+function sizeOfItems(frame: unknown): number {
+  const { kind, items } = frame as Carrier & { readonly kind: string }
+  if (kind !== 'items' || !items) return 0
+  let size = 0
+  for (const item of items) size += item?.length ?? 0
+  return size
+}
+
+/** How many of the frames that wait go in the next message. */
+function batchLength(frames: readonly unknown[]): number {
+  let size = 0
+  for (let index = 0; index < frames.length && index < BATCH_FRAMES; index++) {
+    size += sizeOfPayload((frames[index] as Carrier).payload) + sizeOfItems(frames[index])
+    if (size > BATCH_SIZE && index > 0) return index
+  }
+  return Math.min(frames.length, BATCH_FRAMES)
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
+
+/** Node's own word that a message with a handle arrived without it. */
+function isLostHandle(message: unknown): boolean {
+  return (message as { cmd?: unknown } | null)?.cmd === 'NODE_HANDLE_NACK'
 }

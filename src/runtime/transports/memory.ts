@@ -25,10 +25,11 @@ export function memoryLink<Up, Down>(
 class MemoryEnd<Out, In> implements Transport<Out, In> {
   /** In the same process nothing is ever kept waiting by a reader that does not read. */
   readonly full = false
+  readonly held = 0
   #other: MemoryEnd<In, Out> | undefined
   #receiver: Receiver<In> | undefined
   /** Sent by the other end, not delivered yet. */
-  #inbox: In[] = []
+  #inbox: { readonly frame: In; readonly handle: unknown }[] = []
   #scheduled = false
   #open = true
   /** The receiver knows of the end. */
@@ -47,7 +48,12 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
   }
 
   send(frame: Out): void {
-    if (this.#open) this.#other?.accept(this.#copy ? (JSON.parse(JSON.stringify(frame)) as Out) : frame)
+    this.#pass(frame, undefined)
+  }
+
+  sendNow(frame: Out, { handle, written }: { readonly handle?: unknown; readonly written?: () => void } = {}): void {
+    this.#pass(frame, handle)
+    if (this.#open && written) queueMicrotask(written)
   }
 
   receive(receiver: Receiver<In>): void {
@@ -55,7 +61,10 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
     if (this.#inbox.length > 0 || !this.#open) this.#wake()
   }
 
-  async flushed(): Promise<void> {}
+  flushed(): undefined {}
+
+  /** What was sent is on its way already. */
+  drop(): undefined {}
 
   close(): void {
     this.end()
@@ -70,9 +79,13 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
   }
 
   /** Called by the other end. */
-  accept(frame: In): void {
-    this.#inbox.push(frame)
+  accept(frame: In, handle: unknown): void {
+    this.#inbox.push({ frame, handle })
     this.#wake()
+  }
+
+  #pass(frame: Out, handle: unknown): void {
+    if (this.#open) this.#other?.accept(this.#copy ? (JSON.parse(JSON.stringify(frame)) as Out) : frame, handle)
   }
 
   #wake(): void {
@@ -85,9 +98,9 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
   }
 
   #deliver(): void {
-    const frames = this.#inbox
+    const arrived = this.#inbox
     this.#inbox = []
-    for (const frame of frames) this.#receiver?.frame(frame)
+    for (const { frame, handle } of arrived) this.#receiver?.frame(frame, handle)
     if (this.#open || this.#told) return
     this.#told = true
     this.#receiver?.closed()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { method } from '../../../src/protocol/contract.js'
+import { declareError } from '../../../src/protocol/declared-errors.js'
 import { fromRecord } from '../../../src/protocol/error-record.js'
 import {
   CallAbortedError,
@@ -11,7 +12,7 @@ import {
   type TroupeError,
   ValidationError,
 } from '../../../src/protocol/errors.js'
-import type { FailureFrame, InvokeFrame, ResultFrame } from '../../../src/protocol/frames.js'
+import type { FailureFrame, InvokeFrame, ProgressFrame, ResultFrame } from '../../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
 import { Actor, type ActorOptions } from '../../../src/runtime/messaging/actor.js'
 import { currentCall } from '../../../src/runtime/messaging/call-context.js'
@@ -30,19 +31,25 @@ function gate<T = void>() {
   return { promise, open }
 }
 
-function start(methods: object, options: Partial<ActorOptions> = {}) {
+const LIMITS = { mailbox: 1_024, answers: 2, answerBytes: 1_000, payload: 1_000_000 }
+
+type StartOptions = Partial<Omit<ActorOptions, 'limits'>> & { readonly limits?: Partial<typeof LIMITS> }
+
+function start(methods: object, { limits, ...options }: StartOptions = {}) {
   const clock = new FakeClock()
   const logger = new FakeLogger()
   const replies: (ResultFrame | FailureFrame)[] = []
+  const told: ProgressFrame[] = []
   const actor = new Actor({
     self: { id: 2, incarnation: 5 },
     methods: registerMethods(methods, 'methods'),
     concurrency: Number.POSITIVE_INFINITY,
-    mailboxLimit: 1_024,
-    payloadLimit: 1_000_000,
+    limits: { ...LIMITS, ...limits },
     clock,
     logger,
     reply: (frame) => replies.push(frame),
+    yield: () => {},
+    tell: (frame) => told.push(frame),
     ...options,
   })
   let lastRoute = 0
@@ -69,7 +76,7 @@ function start(methods: object, options: Partial<ActorOptions> = {}) {
     expect(replies).toHaveLength(1)
     return fromRecord(JSON.parse(JSON.stringify((replies[0] as FailureFrame).error)))
   }
-  return { actor, clock, logger, replies, call, cast, frame, values, failure }
+  return { actor, clock, logger, replies, told, call, cast, frame, values, failure }
 }
 
 describe('a call', () => {
@@ -254,7 +261,7 @@ describe('a call is refused', () => {
   })
 
   test('when the mailbox is full', async () => {
-    const { call, replies } = start({ wait: () => new Promise(() => {}) }, { mailboxLimit: 2 })
+    const { call, replies } = start({ wait: () => new Promise(() => {}) }, { limits: { mailbox: 2 } })
     for (let index = 0; index < 3; index++) await call('wait')
     expect(replies).toHaveLength(1)
     expect(fromRecord((replies[0] as FailureFrame).error)).toMatchObject({
@@ -296,7 +303,7 @@ describe('a call is refused', () => {
   })
 
   test('and a refused call leaves its place free', async () => {
-    const { call, values } = start({ go: () => 'ran' }, { mailboxLimit: 1 })
+    const { call, values } = start({ go: () => 'ran' }, { limits: { mailbox: 1 } })
     await call('go', [], { payload: '{' })
     await call('missing')
     await call('go')
@@ -313,7 +320,7 @@ describe('a value that cannot be sent', () => {
   })
 
   test('is one that is too large, too', async () => {
-    const { call, failure } = start({ big: () => 'x'.repeat(2_000) }, { payloadLimit: 1_000 })
+    const { call, failure } = start({ big: () => 'x'.repeat(2_000) }, { limits: { payload: 1_000 } })
     await call('big')
     expect(failure()).toMatchObject({ code: 'ERR_PAYLOAD', path: 'result', sent: 'yes' })
   })
@@ -456,7 +463,7 @@ describe('a cancel', () => {
     const first = gate()
     const { call, actor, clock, values, replies } = start(
       { hang: () => first.promise, go: () => 'ran' },
-      { concurrency: 1, mailboxLimit: 2 },
+      { concurrency: 1, limits: { mailbox: 2 } },
     )
     actor.cancel(await call('hang'))
     await call('go')
@@ -532,6 +539,14 @@ describe('a cast', () => {
     ])
   })
 
+  test('a storm of refused casts is a line or two', async () => {
+    const { cast, clock, logger } = start({})
+    for (let count = 0; count < 100; count++) await cast('note')
+    await clock.advance(1_000)
+    expect(logger.lines).toHaveLength(2)
+    expect(logger.lines[1]).toMatch(/and 98 more like it/)
+  })
+
   test('whose arguments are refused is logged', async () => {
     const { call, logger } = start({ note() {} })
     await call('note', [], { route: undefined, deadline: undefined, payload: '{}' })
@@ -545,7 +560,7 @@ describe('a cast', () => {
   })
 
   test('counts in the mailbox', async () => {
-    const { cast, logger } = start({ wait: () => new Promise(() => {}) }, { mailboxLimit: 1 })
+    const { cast, logger } = start({ wait: () => new Promise(() => {}) }, { limits: { mailbox: 1 } })
     await cast('wait')
     await cast('wait')
     expect(logger.lines).toEqual([expect.stringContaining('the mailbox holds 1 messages, its limit')])
@@ -569,5 +584,297 @@ describe('idle', () => {
     gates[1]?.open()
     await clock.settle()
     expect(await standing(idle)).toBeUndefined()
+  })
+})
+
+describe('a call that takes long', () => {
+  const forLong = { deadline: 60_000 }
+  const setUp = () => start({ slow: method({ concurrency: 1 }, () => gate().promise), quick: () => 1 })
+
+  test('is told of at growing ages: how long it has run', async () => {
+    const { clock, call, told } = setUp()
+    const begun = clock.now()
+    const route = await call('slow', [], forLong)
+    await clock.advance(2_100)
+    const running = (ms: number) => ({ id: route, stage: { kind: 'running', ms } })
+    expect(told).toEqual(
+      [250, 500, 1_000, 2_000].map((ms) => ({ kind: 'progress', at: begun + ms, lag: 0, calls: [running(ms)] })),
+    )
+  })
+
+  test('is told of while it waits: where, and behind what', async () => {
+    const { clock, call, told } = setUp()
+    await call('slow', [], forLong)
+    await clock.advance(250)
+    const [first, second] = [await call('slow', [], forLong), await call('slow', [], forLong)]
+    told.length = 0
+    await clock.advance(250)
+    const queued = (position: number) => ({ kind: 'queued', position, behind: ['slow'], ms: 250 })
+    expect(told.at(-1)?.calls.filter(({ id }) => id >= first)).toEqual([
+      { id: first, stage: queued(1) },
+      { id: second, stage: queued(2) },
+    ])
+  })
+
+  test('is told of no more when it has been answered or given up, and no timer stays', async () => {
+    const { clock, actor, call, told } = setUp()
+    await call('quick', [], forLong)
+    actor.cancel(await call('slow', [], forLong))
+    await clock.advance(60_000)
+    expect(told).toEqual([])
+    expect(clock.armed).toBe(0)
+  })
+
+  test('and for which nobody waits is not told of', async () => {
+    const { clock, cast, told } = setUp()
+    await cast('slow')
+    await clock.advance(60_000)
+    expect(told).toEqual([])
+  })
+})
+
+/** Whatever is asked of it but what every promise is asked, it throws. */
+function stubborn<T extends object>(target: T): T {
+  return new Proxy(target, {
+    get(_, key) {
+      if (key === 'then') return undefined
+      throw new Error(`nobody asks for ${String(key)}`)
+    },
+  })
+}
+
+describe('a method that gives back what fights back', () => {
+  const thrown = (error: TroupeError): string => (error as RemoteError).remote.message
+
+  test('fails alone, with what was thrown', async () => {
+    const { call, failure } = start({ odd: () => stubborn({}) })
+    await call('odd')
+    expect(failure()).toBeInstanceOf(RemoteError)
+    expect(thrown(failure())).toMatch(/^nobody asks for Symbol/)
+  })
+
+  test('has its place in the mailbox back', async () => {
+    const { call, values } = start({ odd: () => stubborn({}), even: () => 2 }, { limits: { mailbox: 1 } })
+    await call('odd')
+    await call('even')
+    expect(values()).toEqual(['ERR_REMOTE', 2])
+  })
+
+  test.each([
+    ['synchronously', () => ({ done: true })],
+    ['and throws', () => stubborn({}).toString()],
+    ['with a promise that rejects', () => Promise.reject(new Error('never mind'))],
+  ])('may give an iterator that returns %s', async (_, end) => {
+    const iterator = { next() {}, return: end, [Symbol.asyncIterator]: () => iterator }
+    const { call, values } = start({ odd: () => iterator })
+    await call('odd')
+    expect(values()).toEqual(['ERR_METHOD_KIND'])
+  })
+
+  test('may throw a proxy that hides its class, though error classes are declared', async () => {
+    declareError(class OfThisTest extends Error {})
+    const getPrototypeOf = () => {
+      throw new Error('a secret')
+    }
+    const { call, values } = start({
+      odd() {
+        throw new Proxy(new Error('x'), { getPrototypeOf })
+      },
+    })
+    await call('odd')
+    expect(values()).toEqual(['ERR_REMOTE'])
+  })
+})
+
+describe('calls with an idempotency key', () => {
+  const answer = (id: number, plain: unknown) => ({ kind: 'result', id, payload: JSON.stringify({ plain }) })
+  const forLong = { deadline: 60_000, key: 'k' }
+  const setUp = () => {
+    const runs: { readonly value: number; settle(): void; fail(error: Error): void }[] = []
+    const pay = (value: number) =>
+      new Promise<number>((resolve, reject) => {
+        currentCall().signal.addEventListener('abort', () => runs.at(-1)?.fail(new Error('gave up')))
+        runs.push({ value, settle: () => resolve(value), fail: reject })
+      })
+    const started = start({ pay, refund: () => -1 })
+    const settle = async (index = -1): Promise<void> => {
+      runs.at(index)?.settle()
+      await started.clock.settle()
+    }
+    return { ...started, runs, settle }
+  }
+
+  test('run once, and get that answer at once when there is one', async () => {
+    const { call, settle, runs, replies } = setUp()
+    const first = await call('pay', [1], forLong)
+    await settle()
+    const second = await call('pay', [2], forLong)
+    expect(runs).toHaveLength(1)
+    expect(replies).toEqual([answer(first, 1), answer(second, 1)])
+  })
+
+  test('wait for the answer of the one that runs', async () => {
+    const { call, settle, runs, replies } = setUp()
+    const ids = [await call('pay', [1], forLong), await call('pay', [2], forLong), await call('pay', [3], forLong)]
+    expect(runs).toHaveLength(1)
+    await settle()
+    expect(replies).toEqual(ids.map((id) => answer(id, 1)))
+  })
+
+  test('of another method, another key, or none, are others', async () => {
+    const { call, runs, replies } = setUp()
+    await call('pay', [1], forLong)
+    await call('refund', [], forLong)
+    await call('pay', [2], { ...forLong, key: 'other' })
+    await call('pay', [3], { deadline: 60_000 })
+    expect(runs.map(({ value }) => value)).toEqual([1, 2, 3])
+    expect(replies).toHaveLength(1)
+  })
+
+  test('get what the method threw, too', async () => {
+    const { call, clock, runs, replies } = setUp()
+    await call('pay', [1], forLong)
+    runs[0]?.fail(new Error('no money'))
+    await clock.settle()
+    await call('pay', [2], forLong)
+    expect(runs).toHaveLength(1)
+    expect(replies.map(({ kind }) => kind)).toEqual(['failure', 'failure'])
+  })
+
+  test('get the answer of one whose caller gave up and that came to its end all the same', async () => {
+    const { actor, call, clock, runs, replies } = setUp()
+    const first = await call('pay', [1], forLong)
+    runs[0]!.fail = () => {}
+    actor.cancel(first)
+    const second = await call('pay', [2], forLong)
+    runs[0]?.settle()
+    await clock.settle()
+    expect(replies).toEqual([answer(second, 1)])
+    expect(runs).toHaveLength(1)
+  })
+
+  test('run when the first was given up and stopped for it', async () => {
+    const { actor, call, settle, clock, runs, replies } = setUp()
+    actor.cancel(await call('pay', [1], forLong))
+    await clock.settle()
+    const second = await call('pay', [2], forLong)
+    await settle()
+    expect(runs).toHaveLength(2)
+    expect(replies).toEqual([answer(second, 2)])
+  })
+
+  test('keep the one running that its own caller has given up', async () => {
+    const { actor, call, settle, clock, runs, replies } = setUp()
+    const first = await call('pay', [1], forLong)
+    const second = await call('pay', [2], forLong)
+    actor.cancel(first)
+    await clock.settle()
+    await settle()
+    expect(runs).toHaveLength(1)
+    expect(replies).toEqual([answer(second, 1)])
+  })
+
+  test('that had joined and are given up get no answer', async () => {
+    const { actor, call, settle, replies } = setUp()
+    const first = await call('pay', [1], forLong)
+    actor.cancel(await call('pay', [2], forLong))
+    await settle()
+    expect(replies).toEqual([answer(first, 1)])
+  })
+
+  test('are the next to run when the first never started', async () => {
+    const ahead = gate<number>()
+    const { actor, call, clock, replies } = start({
+      turn: method({ concurrency: 1 }, (value: number) => (value === 0 ? ahead.promise : value)),
+    })
+    const blocking = await call('turn', [0], { deadline: 60_000 })
+    const first = await call('turn', [1], { deadline: clock.now() + 100, key: 'k' })
+    const second = await call('turn', [2], forLong)
+    await clock.advance(100)
+    actor.cancel(first)
+    ahead.open(0)
+    await clock.settle()
+    expect(replies).toEqual([answer(blocking, 0), answer(second, 2)])
+  })
+
+  test('are the next to run when the first failed at the end of its own time, before its caller said so', async () => {
+    const nested = gate()
+    let runs = 0
+    const pay = async () => {
+      if (++runs === 1) await nested.promise.then(() => Promise.reject(new Error('what it called has timed out')))
+      return runs
+    }
+    const { call, clock, replies } = start({ pay })
+    await call('pay', [], { deadline: clock.now() + 100, key: 'k' })
+    const second = await call('pay', [], forLong)
+    // A timer of node's may be a little early.
+    await clock.advance(99.7)
+    nested.open()
+    await clock.settle()
+    expect(replies.at(-1)).toEqual(answer(second, 2))
+  })
+
+  test('do not join a call that waits for them', async () => {
+    const { call, failure } = setUp()
+    const first = await call('pay', [1], forLong)
+    await call('pay', [1], {
+      ...forLong,
+      chain: [
+        [first, 2, 'pay'],
+        [77, 3, 'detour'],
+      ],
+    })
+    expect(failure()).toBeInstanceOf(CallCycleError)
+  })
+
+  test('do not wait in numbers beyond the limit of the mailbox', async () => {
+    const { promise, open } = gate<number>()
+    const { call, clock, values } = start({ pay: () => promise }, { limits: { mailbox: 2 } })
+    for (let count = 0; count < 4; count++) await call('pay', [], forLong)
+    expect(values()).toEqual(['ERR_MAILBOX_FULL'])
+    open(7)
+    await clock.settle()
+    expect(values()).toEqual(['ERR_MAILBOX_FULL', 7, 7, 7])
+  })
+
+  test('are not answered by a refusal of what was sent before: that never ran', async () => {
+    const { call, values } = start({ pay: method({ input: numberSchema }, (value: number) => value) })
+    await call('pay', ['oops'], forLong)
+    await call('pay', [5], forLong)
+    expect(values()).toEqual(['ERR_VALIDATION', 5])
+  })
+
+  test('are remembered for so many bytes of answers', async () => {
+    const runs: number[] = []
+    const pay = (count: number): string => {
+      runs.push(count)
+      return 'x'.repeat(600)
+    }
+    const { call } = start({ pay })
+    for (const key of ['a', 'b', 'b', 'a']) await call('pay', [runs.length], { ...forLong, key })
+    expect(runs).toEqual([0, 1, 2])
+  })
+
+  test('are told apart whatever their names and keys are made of', async () => {
+    const { call, values } = start({ pay: () => 'paid', 'pay now': () => 'paid now' })
+    await call('pay', [], { ...forLong, key: 'now 7' })
+    await call('pay now', [], { ...forLong, key: '7' })
+    expect(values()).toEqual(['paid', 'paid now'])
+  })
+
+  test('are remembered so many, the one that was used last the longest', async () => {
+    const { call, settle, runs } = setUp()
+    for (const key of ['a', 'b']) {
+      await call('pay', [1], { ...forLong, key })
+      await settle()
+    }
+    await call('pay', [2], { ...forLong, key: 'a' })
+    await call('pay', [3], { ...forLong, key: 'c' })
+    await settle()
+    expect(runs).toHaveLength(3)
+    await call('pay', [4], { ...forLong, key: 'a' })
+    expect(runs).toHaveLength(3)
+    await call('pay', [5], { ...forLong, key: 'b' })
+    expect(runs).toHaveLength(4)
   })
 })

@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import type { Overflow } from '../../../src/protocol/contract.js'
 import { fromRecord, toRecord } from '../../../src/protocol/error-record.js'
 import { RemoteError, WorkerGoneError } from '../../../src/protocol/errors.js'
 import type { MessageFrame, ReceiptFrame } from '../../../src/protocol/frames.js'
 import { DropLog } from '../../../src/runtime/drop-log.js'
 import { Broadcast } from '../../../src/runtime/messaging/broadcast.js'
 import { Endpoint } from '../../../src/runtime/messaging/endpoint.js'
+import type { OverflowEvent } from '../../../src/runtime/overflow-event.js'
 import { FakeClock } from '../../support/fake-clock.js'
 import { FakeLink } from '../../support/fake-link.js'
 import { FakeLogger } from '../../support/fake-logger.js'
@@ -14,7 +16,8 @@ const ACK_TIMEOUT = 5_000
 function open() {
   const clock = new FakeClock()
   const logger = new FakeLogger()
-  const broadcast = new Broadcast(clock, ACK_TIMEOUT, new DropLog(logger, clock))
+  const overflows: OverflowEvent[] = []
+  const broadcast = new Broadcast(clock, ACK_TIMEOUT, new DropLog(logger, clock), (event) => overflows.push(event))
   const process = (id: number, incarnation = id * 10) => {
     const link = new FakeLink()
     const endpoint = new Endpoint({ id, incarnation }, link, 16)
@@ -26,8 +29,16 @@ function open() {
         broadcast.subscribe(endpoint, { kind: 'subscribe', channel, ref: 1 })
         link.take()
       },
-      publish: (fields: { self?: boolean; ref?: number; deadline?: number; payload?: string; channel?: string } = {}) =>
-        broadcast.publish(endpoint, { kind: 'publish', channel: 'news', payload: 'x', self: true, ...fields }),
+      publish: (
+        fields: {
+          self?: boolean
+          ref?: number
+          deadline?: number
+          payload?: string
+          channel?: string
+          overflow?: Overflow
+        } = {},
+      ) => broadcast.publish(endpoint, { kind: 'publish', channel: 'news', payload: 'x', self: true, ...fields }),
       /** Acknowledges the last message that it got. */
       ack: (error?: RemoteError) => {
         const receipt = link.sent.findLast((frame): frame is MessageFrame => frame.kind === 'message')?.receipt
@@ -39,7 +50,7 @@ function open() {
   }
   const gone = (endpoint: Endpoint): void =>
     broadcast.gone(endpoint, (channel) => new WorkerGoneError({ ...endpoint.ref, method: channel, sent: 'maybe' }))
-  return { clock, logger, broadcast, process, gone }
+  return { clock, logger, overflows, broadcast, process, gone }
 }
 
 let b: ReturnType<typeof open>
@@ -107,7 +118,63 @@ test('a process whose link is full misses a message without an acknowledgement, 
   three.publish()
   expect(one.payloads()).toEqual([])
   expect(two.payloads()).toEqual(['x'])
-  expect(b.logger.lines).toEqual([expect.stringMatching(/^warning: a message on "news" was dropped: .*link has 16/)])
+  expect(b.logger.lines).toEqual([expect.stringMatching(/^warning: a message on "news" was dropped: .*link holds/)])
+})
+
+describe('a process that does not keep up', () => {
+  beforeEach(() => {
+    one.subscribe()
+    three.publish({ payload: 'first' })
+    three.publish({ payload: 'second' })
+    one.link.full = true
+  })
+
+  test('misses the newest message, unless the channel says otherwise, and that is told', () => {
+    three.publish({ payload: 'third' })
+    expect(one.payloads()).toEqual(['first', 'second'])
+    expect(b.overflows).toEqual([{ ...one.ref, channel: 'news', overflow: 'drop-newest', dropped: 1 }])
+  })
+
+  test('misses the oldest that waits for it, of that channel', () => {
+    three.publish({ payload: 'third', overflow: 'drop-oldest' })
+    expect(one.payloads()).toEqual(['second', 'third'])
+    expect(b.overflows).toMatchObject([{ overflow: 'drop-oldest', dropped: 1 }])
+    b.broadcast.subscribe(one.endpoint, { kind: 'subscribe', channel: 'other', ref: 2 })
+    three.publish({ payload: 'none of mine waits', channel: 'other', overflow: 'drop-oldest' })
+    expect(one.payloads()).toEqual(['second', 'third'])
+  })
+
+  test('is unsubscribed and told so, and gets what was on its way', () => {
+    three.publish({ payload: 'third', overflow: 'disconnect' })
+    one.link.full = false
+    three.publish({ payload: 'fourth' })
+    expect(one.payloads()).toEqual(['first', 'second'])
+    expect(one.link.sent.at(-1)).toEqual({ kind: 'unsubscribed', channel: 'news' })
+    one.subscribe()
+    three.publish({ payload: 'fifth' })
+    expect(one.payloads()).toEqual(['fifth'])
+  })
+
+  test('fails the receipt of the message that it misses, which may be an earlier one', () => {
+    one.link.full = false
+    three.publish({ payload: 'asked', ref: 7, deadline: 2_000 })
+    one.link.full = true
+    one.link.sent = one.link.sent.filter((frame) => frame.kind === 'message' && frame.payload === 'asked')
+    three.publish({ payload: 'newer', ref: 8, deadline: 2_000, overflow: 'drop-oldest' })
+    expect(three.receipts()).toMatchObject([{ ref: 7, failed: [{ ...one.ref, error: { code: 'ERR_MAILBOX_FULL' } }] }])
+    one.ack()
+    expect(three.receipts()).toMatchObject([{ ref: 7 }, { ref: 8, acknowledged: [one.ref] }])
+  })
+
+  test('is told of once in a while, with how many it has missed', async () => {
+    for (let count = 0; count < 5; count++) three.publish()
+    expect(b.overflows).toMatchObject([{ dropped: 1 }])
+    await b.clock.advance(1_000)
+    expect(b.overflows).toMatchObject([{ dropped: 1 }, { dropped: 4 }])
+    await b.clock.advance(10_000)
+    expect(b.overflows).toHaveLength(2)
+    expect(b.clock.armed).toBe(0)
+  })
 })
 
 describe('a receipt', () => {

@@ -4,6 +4,7 @@ import {
   CallContext,
   type CallContextFields,
   currentCall,
+  givenUpBy,
   runInContext,
 } from '../../../src/runtime/messaging/call-context.js'
 import { FakeClock } from '../../support/fake-clock.js'
@@ -174,5 +175,17 @@ describe('who wants to know of the abort', () => {
     other.settle()
     other.abort(new Error('b'))
     expect(told).toEqual([])
+  })
+})
+
+describe('what begins when it has been given up already', () => {
+  test('learns who gave it up, and why', () => {
+    const { context } = open()
+    const reason = new Error('too slow')
+    expect(runInContext(context, () => givenUpBy(undefined))).toBeUndefined()
+    context.abort(reason)
+    expect(runInContext(context, () => givenUpBy(new AbortController().signal))?.reason).toBe(reason)
+    expect(runInContext(context, () => givenUpBy(AbortSignal.abort('mine')))?.reason).toBe('mine')
+    expect(givenUpBy(undefined)).toBeUndefined()
   })
 })

@@ -106,3 +106,13 @@ test('a method is known from its worker, and of a worker that starts from the ot
   expect(members.traits('any', 'toString')).toBeUndefined()
   expect(members.traits(1, 'other')).toBeUndefined()
 })
+
+test('what is listed is not for whoever reads it to change: the router goes by it', () => {
+  const { members, tell } = open()
+  tell(record(1, 4))
+  const worker = members.workers.get(1) as { state: string }
+  expect(() => {
+    worker.state = 'mine'
+  }).toThrow(TypeError)
+  expect(members.workers.get(1)?.state).toBe('ready')
+})

@@ -53,6 +53,11 @@ describe('refuses', () => {
     ['a list', [() => {}], 'Expected `methods` to be an object of functions, got an array'],
     ['a property that is no function', { limit: 5 }, 'Expected `methods.limit` to be a function, got 5'],
     [
+      'a name too long',
+      { ['n'.repeat(257)]: () => {} },
+      `Expected the name of a method to have at most 256 characters, got "${'n'.repeat(60)}…"`,
+    ],
+    [
       'a wrong timeout',
       { a: method({ timeout: 0 }, () => {}) },
       'Expected `methods.a.timeout` to be a number of milliseconds between 1 and 2147483647, got 0',

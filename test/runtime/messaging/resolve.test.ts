@@ -40,6 +40,7 @@ describe('one worker', () => {
   test.each<[WorkerState, string]>([
     ['ready', 'to 10'],
     ['draining', 'to 10'],
+    ['unhealthy', 'to 10'],
     ['starting', 'waits in 1'],
     ['failed', "worker 1 has failed: it was restarted too often. See the 'failed' event for its last error"],
     ['stopped', 'worker 1 has stopped, and its restart policy does not start it again'],
@@ -67,6 +68,8 @@ describe('any', () => {
     ['1:ready(2) 2:ready(1) 3:ready(3)', 'to 20'],
     ['1:starting 2:ready(99)', 'to 20'],
     ['1:draining 2:ready(99)', 'to 20'],
+    ['1:unhealthy 2:ready(99)', 'to 20'],
+    ['1:unhealthy 2:failed', 'waits in any'],
     ['1:draining(1) 2:draining', 'to 20'],
     ['1:draining 2:starting', 'to 10'],
     ['1:starting 2:failed', 'waits in any'],

@@ -28,6 +28,7 @@ function open(limits: Partial<Limits> = {}) {
     timeouts: DEFAULT_TIMEOUTS,
     clock,
     logger,
+    overflow: () => {},
   })
   const links = new Map<number, FakeLink>()
   const link = (incarnation: number): FakeLink => links.get(incarnation) as FakeLink
@@ -165,10 +166,15 @@ describe('a call', () => {
     })
   })
 
-  test('to a worker whose link is not there is refused, not lost', () => {
+  test('to a worker whose link is not there waits for what the supervisor makes of it', () => {
     r.is(1, 'ready')
     const id = r.call(0, 1)
-    expect(r.failure(0, id)).toMatchObject({ code: 'ERR_WORKER_UNAVAILABLE', sent: 'no', retryable: true })
+    expect(r.link(0).take()).toEqual([{ kind: 'held', id, held: true }])
+    r.is(1, 'starting')
+    r.attach(1, 11)
+    r.is(1, 'ready', 11)
+    expect(r.link(0).take()).toEqual([{ kind: 'held', id, held: false }])
+    expect(r.invoked(11)).toHaveLength(1)
   })
 })
 
@@ -178,7 +184,7 @@ describe('an answer', () => {
     r.call(10, 2)
     r.result(30, r.routeOf(20))
     expect(r.link(10).sent).toEqual([])
-    expect(r.router.dropped).toBe(1)
+    expect(r.router.stats().unexpected).toBe(1)
     expect(r.router.calls(20)).toBe(1)
   })
 
@@ -189,7 +195,7 @@ describe('an answer', () => {
     r.call(10, 2)
     const route = r.routeOf(21)
     r.result(20, route)
-    expect(r.router.dropped).toBe(1)
+    expect(r.router.stats().unexpected).toBe(1)
     r.result(21, route)
     expect(r.link(10).sent).toHaveLength(1)
   })
@@ -201,13 +207,13 @@ describe('an answer', () => {
     r.result(20, route)
     r.result(20, route)
     expect(r.link(10).sent).toHaveLength(1)
-    expect(r.router.dropped).toBe(1)
+    expect(r.router.stats().unexpected).toBe(1)
   })
 
   test('of any kind from a process that nobody knows is dropped and counted', () => {
     r.result(99, 1)
     r.call(99, 1)
-    expect(r.router.dropped).toBe(2)
+    expect(r.router.stats().unexpected).toBe(2)
   })
 
   test('to a call that was cancelled is dropped and counted', () => {
@@ -217,7 +223,7 @@ describe('an answer', () => {
     r.router.receive(10, { kind: 'cancel', id })
     r.result(20, route)
     expect(r.link(10).sent).toEqual([])
-    expect(r.router.dropped).toBe(1)
+    expect(r.router.stats().unexpected).toBe(1)
   })
 
   test('goes back even when the link is full', () => {
@@ -251,7 +257,7 @@ describe('a cancel', () => {
     r.ready(1, 2, 3)
     const id = r.call(10, 2)
     r.router.receive(30, { kind: 'cancel', id })
-    expect(r.router.dropped).toBe(1)
+    expect(r.router.stats().unexpected).toBe(1)
     expect(r.router.calls(20)).toBe(1)
   })
 })
@@ -310,7 +316,7 @@ describe('the death of a process', () => {
     r.router.detach(20, ending)
     r.result(20, route)
     expect(r.link(10).sent).toHaveLength(1)
-    expect(r.router.dropped).toBe(1)
+    expect(r.router.stats().unexpected).toBe(1)
   })
 
   test('of one that called itself leaves nothing behind', async () => {
@@ -318,6 +324,147 @@ describe('the death of a process', () => {
     r.call(10, 1)
     r.router.detach(10, ending)
     expect(await standing(r.router.idle())).toBeUndefined()
+  })
+})
+
+describe('what a process says of calls that take long', () => {
+  const ending = { pid: 4711, exitCode: null, signal: 'SIGKILL' }
+  const running = { kind: 'running', ms: 300 } as const
+  const say = (from: number, ...ids: number[]): void => {
+    const calls = ids.map((id) => ({ id, stage: running }))
+    r.router.receive(from, { kind: 'progress', at: r.clock.now(), lag: 3, calls })
+  }
+
+  test('goes to whoever waits for them, each under its own number', () => {
+    r.ready(1, 2, 3)
+    const mine = [r.call(10, 3), r.call(10, 3)]
+    const theirs = r.call(20, 3)
+    say(30, ...r.invoked(30).map(({ route }) => route as number))
+    const told = (...ids: number[]) => ({
+      kind: 'progress',
+      at: r.clock.now(),
+      lag: 3,
+      calls: ids.map((id) => ({ id, stage: running })),
+    })
+    expect(r.link(10).take()).toEqual([told(...mine)])
+    expect(r.link(20).take()).toEqual([told(theirs)])
+  })
+
+  test('is believed of its own calls only', () => {
+    r.ready(1, 2, 3)
+    r.call(10, 3)
+    say(20, r.routeOf(30))
+    expect(r.link(10).take()).toEqual([])
+  })
+
+  test('is what is known of them when it dies, with the age of that', async () => {
+    r.ready(1, 2)
+    const id = r.call(10, 2)
+    say(20, r.routeOf(20))
+    r.link(10).take()
+    await r.clock.advance(700)
+    r.router.detach(20, ending)
+    const error = r.failure(10, id)
+    expect(error).toMatchObject({ sent: 'yes', stage: running, age: 700 })
+    expect(error.message).toContain('700 ms before that it had been running for 300 ms')
+  })
+})
+
+describe('a call whose process died before it answered', () => {
+  const ending = { pid: 4711, exitCode: null, signal: 'SIGKILL' }
+  const methods = { m: { idempotent: true } }
+  const gone = { code: 'ERR_WORKER_GONE', sent: 'maybe', incarnation: 20 }
+  const serve = (...ids: number[]): void => {
+    for (const id of ids) {
+      r.attach(id, id * 10)
+      r.is(id, 'ready', id * 10, { methods })
+    }
+  }
+  /** As it happens: its link closes, the id waits for its successor, then the exit is known. */
+  const die = (id: number, incarnation = id * 10): void => {
+    r.is(id, 'starting', incarnation, { methods })
+    r.router.detach(incarnation, ending)
+  }
+
+  test('goes to the replacement when it may happen twice, and its caller is not told that it waits', () => {
+    serve(1, 2)
+    const id = r.call(10, 2)
+    r.link(20).take()
+    die(2)
+    r.attach(2, 21)
+    r.is(2, 'ready', 21, { methods })
+    const [again] = r.invoked(21)
+    expect(again).toMatchObject({ method: 'm', payload: 'p', deadline: 5_000, from: { id: 1, incarnation: 10 } })
+    r.result(21, again?.route as number)
+    expect(r.link(10).take()).toEqual([{ kind: 'result', id, payload: 'r' }])
+  })
+
+  test("goes to another worker at once when it was for 'any'", () => {
+    serve(1, 2)
+    r.call(0, 'any')
+    const [first, second] = r.invoked(10).length > 0 ? [1, 20] : [2, 10]
+    die(first as number)
+    expect(r.invoked(second as number)).toHaveLength(1)
+  })
+
+  test('is not sent a third time', () => {
+    serve(1, 2)
+    const id = r.call(10, 2)
+    die(2)
+    r.attach(2, 21)
+    r.is(2, 'ready', 21, { methods })
+    die(2, 21)
+    expect(r.failure(10, id)).toMatchObject({ ...gone, incarnation: 21 })
+  })
+
+  test('is not sent again when the program did not say that it may happen twice', () => {
+    r.ready(1, 2)
+    const id = r.call(10, 2)
+    r.is(2, 'starting')
+    r.router.detach(20, ending)
+    expect(r.failure(10, id)).toMatchObject(gone)
+  })
+
+  test('is never called unsent, whatever refuses it the second time', () => {
+    serve(1, 2)
+    const refusals: ((id: number) => void)[] = [
+      () => r.is(2, 'failed', 20, { methods }),
+      () => r.router.close(),
+      () => {
+        r.attach(2, 21)
+        r.is(2, 'ready', 21, { methods })
+        const error = toRecord(new MailboxFullError({ limit: 1, queue: 'mailbox', sent: 'no' }))
+        r.router.receive(21, { kind: 'failure', id: r.routeOf(21), error })
+      },
+    ]
+    for (const refuse of refusals) {
+      r = open()
+      serve(1, 2)
+      const id = r.call(10, 2)
+      die(2)
+      refuse(id)
+      expect(r.failure(10, id)).toMatchObject(gone)
+    }
+  })
+
+  test('is given up like any other while it waits', () => {
+    serve(1, 2)
+    const id = r.call(10, 2)
+    die(2)
+    r.router.receive(10, { kind: 'cancel', id })
+    r.attach(2, 21)
+    r.is(2, 'ready', 21, { methods })
+    expect(r.invoked(21)).toEqual([])
+    expect(r.router.stats().waiting).toBe(0)
+  })
+
+  test('is not sent again when its caller is the one that died', () => {
+    serve(1)
+    r.call(10, 1)
+    die(1)
+    r.attach(1, 11)
+    r.is(1, 'ready', 11, { methods })
+    expect(r.invoked(11)).toEqual([])
   })
 })
 
@@ -449,7 +596,10 @@ describe("'any'", () => {
       const at = r.router.calls(10) > 0 ? 10 : 20
       r.router.receive(at, full(r.routeOf(at)))
     }
-    expect(r.failure(0, id)).toMatchObject({ code: 'ERR_MAILBOX_FULL', target: 'any', sent: 'no' })
+    expect(r.failure(0, id)).toMatchObject({
+      message: expect.stringMatching(/the mailbox holds/),
+      sent: 'no',
+    })
   })
 
   test('moves on when the call would wait for itself in that worker', () => {
@@ -459,6 +609,23 @@ describe("'any'", () => {
     const cycle = new CallCycleError({ target: 1, method: 'm', reason: 'r', cycle: [] })
     r.router.receive(here, { kind: 'failure', id: r.routeOf(here), error: toRecord(cycle) })
     expect(r.invoked(there)).toHaveLength(1)
+  })
+
+  test('is refused as the last one refused it, when nobody is left', () => {
+    r.ready(1, 2)
+    const id = r.call(0, 'any')
+    const [here, there] = r.router.calls(10) > 0 ? [10, 20] : [20, 10]
+    r.router.receive(here, full(r.routeOf(here)))
+    const cycle = new CallCycleError({ target: 1, method: 'm', reason: 'it would wait for itself', cycle: ['a', 'b'] })
+    r.router.receive(there, { kind: 'failure', id: r.routeOf(there), error: toRecord(cycle) })
+    expect(r.failure(0, id)).toMatchObject({ code: 'ERR_CALL_CYCLE', cycle: ['a', 'b'] })
+  })
+
+  test('is refused for its link, when every link is full', () => {
+    r.ready(1, 2)
+    r.link(10).full = true
+    r.link(20).full = true
+    expect(r.failure(0, r.call(0, 'any'))).toMatchObject({ message: expect.stringMatching(/the link holds/) })
   })
 
   test('does not move on from another failure, nor a call to one worker from a full mailbox', () => {
@@ -502,7 +669,7 @@ describe('a cast', () => {
         r.ready(1)
         r.link(10).full = true
       },
-      line: /a cast was dropped: m on worker 1 was refused: the link has/,
+      line: /a cast was dropped: m on worker 1 was refused: the link holds/,
     },
     {
       why: 'the cluster is closed',
@@ -539,14 +706,14 @@ describe('a cast', () => {
     r.ready(1, 2)
     r.link(10).flushes = false
     r.cast(0, 1)
-    const flushed = r.router.castFlushed()
+    const flushed = Promise.resolve(r.router.castFlushed())
     expect(await standing(flushed)).toBe('pending')
     r.link(10).flush()
     expect(await standing(flushed)).toBeUndefined()
   })
 
   test('is flushed at once when none went anywhere', async () => {
-    expect(await standing(r.router.castFlushed())).toBeUndefined()
+    expect(r.router.castFlushed()).toBeUndefined()
   })
 })
 
@@ -631,19 +798,50 @@ test('the numbers say what waits and what was dropped', () => {
   r.cast(0, 2)
   r.cast(0, 3)
   r.result(10, 99)
-  expect(r.router.stats()).toEqual({ waiting: 2, receipts: 1, unexpected: 1, dropped: 1 })
+  expect(r.router.stats()).toMatchObject({ waiting: 2, receipts: 1, streams: 0, unexpected: 1, dropped: 1 })
+})
+
+test('the numbers say how near each process is to its limits', () => {
+  r.ready(1)
+  r.call(0, 1)
+  r.call(0, 1)
+  r.link(10).held = 700
+  expect(r.router.stats().processes).toEqual([
+    { id: 0, incarnation: 0, mailbox: 0, linkBytes: 0 },
+    { id: 1, incarnation: 10, mailbox: 2, linkBytes: 700 },
+  ])
 })
 
 describe('channels', () => {
-  test('a publish is flushed when every link is, or after a moment, for one that does not read', async () => {
+  const publish = (): void =>
+    r.router.receive(0, { kind: 'publish', channel: 'news', payload: 'x', self: true, ref: undefined })
+
+  test('a publish is flushed when its subscribers have it, or after a moment, for one that does not read', async () => {
     r.ready(1, 2)
-    r.link(10).flushes = false
-    r.link(20).flushes = false
-    const flushed = r.router.publishFlushed()
+    for (const incarnation of [10, 20]) {
+      r.link(incarnation).flushes = false
+      r.router.receive(incarnation, { kind: 'subscribe', channel: 'news', ref: 1 })
+    }
+    publish()
+    const flushed = Promise.resolve(r.router.publishFlushed())
     r.link(10).flush()
     expect(await standing(flushed)).toBe('pending')
     await r.clock.advance(100)
     expect(await standing(flushed)).toBeUndefined()
+  })
+
+  test('a publish waits for nobody who has not subscribed, or who is known to be blocked', () => {
+    r.ready(1, 2)
+    r.link(10).flushes = false
+    r.link(20).flushes = false
+    publish()
+    expect(r.router.publishFlushed()).toBeUndefined()
+    r.router.receive(20, { kind: 'subscribe', channel: 'news', ref: 1 })
+    publish()
+    expect(r.router.publishFlushed()).toBeInstanceOf(Promise)
+    r.is(2, 'unhealthy')
+    publish()
+    expect(r.router.publishFlushed()).toBeUndefined()
   })
 
   test('a publish goes to every process that has subscribed, and a death ends the subscription', () => {

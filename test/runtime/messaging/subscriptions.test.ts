@@ -3,8 +3,9 @@ import { fromRecord } from '../../../src/protocol/error-record.js'
 import { ClusterClosedError, RemoteError } from '../../../src/protocol/errors.js'
 import type { AckFrame, MessagingUpFrame } from '../../../src/protocol/frames.js'
 import { encodePayload } from '../../../src/protocol/payload.js'
+import { CallContext, currentCall, runInContext } from '../../../src/runtime/messaging/call-context.js'
 import { Subscriptions } from '../../../src/runtime/messaging/subscriptions.js'
-import { allMicrotasks } from '../../support/fake-clock.js'
+import { allMicrotasks, FakeClock } from '../../support/fake-clock.js'
 import { FakeLogger } from '../../support/fake-logger.js'
 import { rejection, standing } from '../../support/outcome.js'
 
@@ -138,15 +139,6 @@ describe('a message', () => {
     expect(s.logger.lines).toEqual(['error: a handler of channel "news" threw: no'])
   })
 
-  test('reaches a handler still that is unsubscribed by another one while it is handed out', () => {
-    const heard: unknown[] = []
-    s.subscriptions.add('news', () => last.unsubscribe())
-    const last = s.subscriptions.add('news', (value) => heard.push(value))
-    s.message(1)
-    s.message(2)
-    expect(heard).toEqual([1])
-  })
-
   test('in a form that is refused is reported', async () => {
     s.subscriptions.add('news', () => {})
     s.subscriptions.dispatch({ kind: 'message', channel: 'news', payload: '{"plain":{"__proto__":1}}' })
@@ -194,4 +186,62 @@ describe('an acknowledgement', () => {
     expect(error.remote).toMatchObject({ message: 'first', code: 'E' })
     expect(error.from).toEqual({ id: 2, incarnation: 5 })
   })
+})
+
+describe('the end of a subscription', () => {
+  test('is told to each handler, with the reason', async () => {
+    const [first, second] = [s.subscriptions.add('news', () => {}), s.subscriptions.add('news', () => {})]
+    const other = s.subscriptions.add('other', () => {})
+    first.unsubscribe()
+    expect(await first.ended).toBe('unsubscribed')
+    s.subscriptions.lose('news')
+    expect(await second.ended).toBe('overflow')
+    expect(await standing(other.ended)).toBe('pending')
+    s.subscriptions.close()
+    expect(await other.ended).toBe('closed')
+  })
+
+  test('by overflow lets nobody hear more, and whoever subscribes again begins anew', () => {
+    const heard: unknown[] = []
+    const lost = s.subscriptions.add('news', (value) => heard.push(value))
+    s.subscriptions.lose('news')
+    s.message('late')
+    s.sent.length = 0
+    lost.unsubscribe()
+    expect(s.sent).toEqual([])
+    s.subscriptions.add('news', (value) => heard.push(value))
+    expect(s.sent).toEqual([{ kind: 'subscribe', channel: 'news', ref: 2 }])
+    s.message('new')
+    expect(heard).toEqual(['new'])
+  })
+})
+
+test('a handler that another takes away while a message is given out does not get it', () => {
+  const got: unknown[] = []
+  s.subscriptions.add('news', () => second.unsubscribe())
+  const second = s.subscriptions.add('news', (value) => got.push(value))
+  s.subscriptions.add('news', (value) => got.push(['third', value]))
+  s.message(1)
+  expect(got).toEqual([['third', 1]])
+})
+
+test('a handler that another adds while a message is given out gets the next one', () => {
+  const got: unknown[] = []
+  s.subscriptions.add('news', (value) => {
+    if (value === 1) s.subscriptions.add('news', (later) => got.push(later))
+  })
+  s.message(1)
+  s.message(2)
+  expect(got).toEqual([2])
+})
+
+test('a handler belongs to no call, though the method of one has published', () => {
+  const context = new CallContext(
+    { caller: { id: 1, incarnation: 1 }, target: 0, method: 'announce', deadline: 60_000, chain: [] },
+    new FakeClock(),
+  )
+  const methods: unknown[] = []
+  s.subscriptions.add('news', () => methods.push(currentCall().method))
+  runInContext(context, () => s.message(1))
+  expect(methods).toEqual([undefined])
 })

@@ -4,12 +4,14 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { readUpBatch } from '../../../src/protocol/codec.js'
 import { BATCH_TAG, type CancelFrame, type UpFrame } from '../../../src/protocol/frames.js'
+import { encodePayload } from '../../../src/protocol/payload.js'
 import { IpcTransport } from '../../../src/runtime/transports/ipc.js'
 import { channelPair } from '../../support/fake-channel.js'
 import { allMicrotasks } from '../../support/fake-clock.js'
 import { standing } from '../../support/outcome.js'
 
 const LIMIT = 10
+const BYTES = 1_000
 const cancel = (id: number): CancelFrame => ({ kind: 'cancel', id })
 
 function open() {
@@ -18,6 +20,7 @@ function open() {
   const options = {
     read: readUpBatch,
     limit: LIMIT,
+    bytes: BYTES,
     onMalformed: (count: number) => malformed.push(count),
     onUnsendable: () => {},
   }
@@ -70,17 +73,17 @@ describe('writing', () => {
     channel.broken = true
     transport.send(cancel(1))
     await allMicrotasks()
-    expect(await standing(transport.flushed())).toBeUndefined()
+    expect(await standing(Promise.resolve(transport.flushed()))).toBeUndefined()
   })
 
   test('a process without a channel sends nowhere, and nothing throws', async () => {
     const transport = new IpcTransport<UpFrame, UpFrame>(
       { on: () => {} },
-      { read: readUpBatch, limit: 1, onMalformed: () => {}, onUnsendable: () => {} },
+      { read: readUpBatch, limit: 1, bytes: 1e9, onMalformed: () => {}, onUnsendable: () => {} },
     )
     transport.send(cancel(1))
     await allMicrotasks()
-    expect(await standing(transport.flushed())).toBeUndefined()
+    expect(await standing(Promise.resolve(transport.flushed()))).toBeUndefined()
   })
 })
 
@@ -117,11 +120,69 @@ describe('congestion', () => {
     expect(channel.sent.flatMap(({ frames }) => frames)).toHaveLength(3 * LIMIT + 1)
   })
 
+  test('the link is full when as many bytes of payload are held as it may hold, opaque or inline', async () => {
+    const text = 'x'.repeat(BYTES / 4)
+    for (const opaque of [true, false]) {
+      const { transport, channel } = await congest()
+      const payload = encodePayload(text, { opaque, limit: BYTES, root: 'args' })
+      const call = { kind: 'call', to: 1, method: 'm', payload } as const
+      for (let count = 0; count < 3; count++) transport.send(call)
+      expect(transport.full).toBe(false)
+      transport.send(call)
+      expect(transport.full).toBe(true)
+      channel.open()
+      await allMicrotasks()
+      expect(transport.full).toBe(false)
+    }
+  })
+
+  test('items of streams are counted in what it holds, and do not make it full', async () => {
+    const { transport, channel } = await congest()
+    transport.send({ kind: 'items', id: 1, first: 0, items: ['x'.repeat(BYTES), null] })
+    transport.send({ kind: 'call', to: 1, method: 'm', payload: 'x'.repeat(10) })
+    expect(transport.full).toBe(false)
+    expect(transport.held).toBe(BYTES + 10)
+    channel.open()
+    await allMicrotasks()
+    expect(transport.held).toBe(0)
+  })
+
+  test('a stream ends behind its items, however much else is sent', async () => {
+    const { transport, channel } = await congest()
+    const items = { kind: 'items', id: 1, first: 0, items: ['x'.repeat(BYTES)] } as const
+    const result = { kind: 'result', id: 1, payload: undefined } as const
+    for (let first = 0; first < 300; first++) transport.send({ ...items, first })
+    transport.send(result)
+    channel.open()
+    await allMicrotasks()
+    const frames = channel.sent.slice(1).flatMap(({ frames }) => frames) as UpFrame[]
+    expect(frames.map((frame) => (frame.kind === 'items' ? frame.first : frame.kind))).toEqual([
+      ...range(0, 299),
+      'result',
+    ])
+  })
+
+  test('one that waits can be taken back, and the room that it took', async () => {
+    const { transport, channel } = await congest()
+    const payload = 'x'.repeat(BYTES)
+    transport.send(cancel(1))
+    transport.send({ kind: 'call', to: 1, method: 'm', payload })
+    transport.send(cancel(2))
+    expect(transport.full).toBe(true)
+    expect(transport.drop(({ kind }) => kind === 'call')).toMatchObject({ payload })
+    expect(transport.drop(({ kind }) => kind === 'call')).toBeUndefined()
+    expect(transport.full).toBe(false)
+    channel.open()
+    await allMicrotasks()
+    expect(channel.sent.at(-1)?.frames).toEqual([cancel(1), cancel(2)])
+  })
+
   test('when the channel takes more, all arrive in order, in two messages, and the link is full no more', async () => {
     const { transport, channel, other } = await congest()
     const receiving = new IpcTransport<UpFrame, UpFrame>(other, {
       read: readUpBatch,
       limit: LIMIT,
+      bytes: 1e9,
       onMalformed: () => {},
       onUnsendable: () => {},
     })
@@ -139,7 +200,7 @@ describe('congestion', () => {
   test('is flushed only when the channel has written all of it', async () => {
     const { transport, channel } = await congest()
     transport.send(cancel(1))
-    const flushed = transport.flushed()
+    const flushed = Promise.resolve(transport.flushed())
     expect(await standing(flushed)).toBe('pending')
     channel.open()
     expect(await standing(flushed)).toBeUndefined()
@@ -148,7 +209,7 @@ describe('congestion', () => {
   test('is not flushed while the channel congests again', async () => {
     const { transport, channel } = await congest()
     transport.send(cancel(1))
-    const flushed = transport.flushed()
+    const flushed = Promise.resolve(transport.flushed())
     const send = channel.send.bind(channel)
     channel.send = (...args) => {
       channel.congested = true
@@ -163,7 +224,7 @@ describe('congestion', () => {
   test('the end of the channel settles the flush and loses what is held', async () => {
     const { transport, channel } = await congest()
     transport.send(cancel(1))
-    const flushed = transport.flushed()
+    const flushed = Promise.resolve(transport.flushed())
     channel.disconnect()
     expect(await standing(flushed)).toBeUndefined()
     expect(transport.full).toBe(false)
@@ -211,6 +272,7 @@ describe('a real child process', () => {
     const transport = new IpcTransport<UpFrame, UpFrame>(child, {
       read: readUpBatch,
       limit: 100_000,
+      bytes: 1e9,
       onMalformed: () => {},
       onUnsendable: () => {},
     })
@@ -257,5 +319,64 @@ describe('a real child process', () => {
     transport.send(cancel(2))
     await allMicrotasks()
     expect(ends).toEqual(['closed'])
+  })
+})
+
+describe('what cannot be written', () => {
+  /** A channel that throws at a message over a length, as a limited one does. */
+  function narrow() {
+    const [channel] = channelPair()
+    const send = channel.send.bind(channel)
+    channel.send = (message, ...rest) => {
+      if (JSON.stringify(message).length > 200) throw new RangeError('too large')
+      return send(message, ...rest)
+    }
+    const refused: unknown[] = []
+    const options = {
+      read: readUpBatch,
+      limit: LIMIT,
+      bytes: 1e6,
+      onMalformed: () => {},
+      onUnsendable: (error: unknown) => refused.push(error),
+    }
+    const transport = new IpcTransport<UpFrame, UpFrame>(channel, options, (frame) =>
+      frame.kind === 'result' ? { instead: cancel(frame.id) } : { back: cancel(99) },
+    )
+    return { channel, transport, refused }
+  }
+  const large = (kind: 'result' | 'publish'): UpFrame =>
+    kind === 'result'
+      ? { kind, id: 5, payload: 'x'.repeat(300) }
+      : { kind, channel: 'c', payload: 'x'.repeat(300), self: true }
+
+  test('takes none of its neighbours with it, and another frame goes in its place', async () => {
+    const { channel, transport, refused } = narrow()
+    for (const frame of [cancel(1), large('result'), cancel(2)]) transport.send(frame)
+    await allMicrotasks()
+    expect(channel.sent.flatMap(({ frames }) => frames)).toEqual([cancel(1), cancel(5), cancel(2)])
+    expect(refused).toEqual([new RangeError('too large')])
+  })
+
+  test('is answered on this side, and not while it is sent', async () => {
+    const { transport } = narrow()
+    const heard: number[] = []
+    transport.receive({ frame: (frame) => heard.push((frame as CancelFrame).id), closed: () => {} })
+    transport.sendNow(large('publish'))
+    expect(heard).toEqual([])
+    await allMicrotasks()
+    expect(heard).toEqual([99])
+  })
+
+  test('does not leave a congestion that was there without an end', async () => {
+    const { channel, transport } = narrow()
+    channel.congested = true
+    // The first half is taken by a channel that is congested then, the second is thrown at.
+    transport.send(cancel(1))
+    transport.send(large('publish'))
+    await allMicrotasks()
+    transport.send(cancel(2))
+    channel.open()
+    await allMicrotasks()
+    expect(channel.sent.flatMap(({ frames }) => frames)).toEqual([cancel(1), cancel(2)])
   })
 })

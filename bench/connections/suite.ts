@@ -1,0 +1,92 @@
+import { compare, type Sample, type Target } from '../comparison.js'
+import { printShape, type ShapeResult } from '../report.js'
+import { alternate } from '../rounds.js'
+import { measure, type Setup } from './candidate.js'
+import { hasWrk } from './load.js'
+
+export interface SuiteOptions {
+  readonly rounds: number
+  readonly seconds: number
+  /** Leaves the candidates out of a shape that no target speaks of. */
+  readonly quick: boolean
+  /** Only these, if any. */
+  readonly only: readonly string[]
+  /** A folder: every process writes its CPU profile there, which slows all of them. */
+  readonly profiles: string | undefined
+}
+
+/** Whoever is compared is measured right after, or before, its peer. */
+const SETUPS: readonly (readonly [name: string, setup: Setup])[] = [
+  ['troupe os', { troupe: { balance: 'os' } }],
+  ['node shared handle', { cluster: 'none' }],
+  ['troupe default', { troupe: {} }],
+  ['node round robin', { cluster: 'rr' }],
+  ['troupe hand-off', { troupe: { balance: { policy: 'round-robin', accept: 'primary' } } }],
+  ['troupe random', { troupe: { balance: 'random' } }],
+  ['troupe cookie', { troupe: { balance: { cookie: 'sid' } } }],
+]
+
+interface ConnectionShape {
+  readonly title: string
+  readonly operation: string
+  readonly keepAlive: boolean
+  readonly targets: readonly Target[]
+}
+
+/** Of wrk, or of the client in its place: enough to keep both workers busy. */
+const CLIENTS = 64
+
+const SHAPES: readonly ConnectionShape[] = [
+  {
+    title: `A new connection for each request, ${CLIENTS} clients`,
+    operation: 'connection',
+    keepAlive: false,
+    targets: [
+      { candidate: 'troupe os', peer: 'node shared handle', atLeast: 0.95 },
+      { candidate: 'troupe default', peer: 'node round robin', atLeast: 1.8 },
+      { candidate: 'troupe hand-off', peer: 'node round robin', atLeast: 0.9 },
+      { candidate: 'troupe random', peer: 'node round robin', atLeast: 0.9 },
+      { candidate: 'troupe cookie', peer: 'node round robin' },
+    ],
+  },
+  {
+    title: `Keep-alive, ${CLIENTS} connections`,
+    operation: 'request',
+    keepAlive: true,
+    targets: [
+      { candidate: 'troupe os', peer: 'node shared handle' },
+      { candidate: 'troupe default', peer: 'node round robin', atLeast: 0.98 },
+      { candidate: 'troupe hand-off', peer: 'node round robin' },
+      { candidate: 'troupe cookie', peer: 'node round robin' },
+    ],
+  },
+]
+
+/** What it costs that a connection, or a request on one, reaches a worker. */
+export async function connections(options: SuiteOptions): Promise<{ client: string; shapes: ShapeResult[] }> {
+  const shapes: ShapeResult[] = []
+  for (const shape of SHAPES) {
+    const result = { ...shape, lines: compare(await measureAll(shape, options), shape.targets) }
+    printShape(result)
+    shapes.push(result)
+  }
+  return { client: hasWrk ? 'wrk' : 'bench/connections/client.mjs', shapes }
+}
+
+async function measureAll(shape: ConnectionShape, options: SuiteOptions): Promise<Map<string, Sample[]>> {
+  const { rounds, seconds, profiles } = options
+  const load = { clients: CLIENTS, keepAlive: shape.keepAlive }
+  const contenders = contendersOf(shape, options).map(([name, setup]) => {
+    const folder = profiles && `${profiles}/${name} ${shape.operation}s`.replaceAll(' ', '-')
+    return { name, measure: () => measure(name, setup, load, seconds, folder) }
+  })
+  return await alternate(contenders, rounds, (round, name, { perSecond }) =>
+    console.error(`round ${round + 1}/${rounds}  ${name}: ${perSecond.toFixed(0)} ${shape.operation}s/s`),
+  )
+}
+
+function contendersOf({ targets }: ConnectionShape, { quick, only }: SuiteOptions): typeof SETUPS {
+  const wanted = targets.filter(({ atLeast }) => !quick || atLeast !== undefined)
+  const named = new Set(wanted.flatMap(({ candidate, peer }) => [candidate, peer]))
+  return SETUPS.filter(([name]) => (only.length > 0 ? only.includes(name) : named.has(name)))
+}

@@ -1,0 +1,59 @@
+// What a field of a frame may be: for reading what another process has written.
+
+export type Check = (value: unknown) => boolean
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export const text: Check = (value) => typeof value === 'string'
+export const flag: Check = (value) => typeof value === 'boolean'
+export const count: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0
+const amount: Check = (value) => count(value) && value !== 0
+export const whole: Check = (value) => Number.isSafeInteger(value)
+export const time: Check = (value) => typeof value === 'number' && Number.isFinite(value)
+export const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value)
+export const nullable =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || value === null || check(value)
+export const oneOf =
+  (...values: readonly unknown[]): Check =>
+  (value) =>
+    values.includes(value)
+const either =
+  (...checks: readonly Check[]): Check =>
+  (value) =>
+    checks.some((check) => check(value))
+
+export const target: Check = either(count, oneOf('any'))
+
+/** A payload's form alone; what is in it is the guard's business. */
+export const payload: Check = either(optional(text), isObject)
+export const reference: Check = (value) => isObject(value) && count(value.id) && count(value.incarnation)
+export const references: Check = (value) => Array.isArray(value) && value.every(reference)
+export const failure: Check = (value) => isObject(value) && text(value.code) && isObject(value.details)
+export const failures: Check = (value) =>
+  Array.isArray(value) && value.every((one) => reference(one) && failure(one.error))
+export const chain: Check = (value) =>
+  Array.isArray(value) &&
+  value.every((link) => Array.isArray(link) && count(link[0]) && count(link[1]) && text(link[2]))
+export const methods: Check = (value) => isObject(value) && Object.values(value).every(isObject)
+export const member: Check = (value) =>
+  isObject(value) && reference(value) && text(value.state) && methods(value.methods)
+
+const texts: Check = (value) => Array.isArray(value) && value.every(text)
+export const counts: Check = (value) => Array.isArray(value) && value.every(count)
+export const bounds: Check = (value) =>
+  Array.isArray(value) && value.every((one) => isObject(one) && count(one.ref) && count(one.listener))
+export const peer: Check = (value) => isObject(value) && text(value.address) && count(value.port) && text(value.family)
+
+export const stage: Check = (value) =>
+  isObject(value) &&
+  (value.kind === 'unknown' ||
+    (time(value.ms) &&
+      (value.kind === 'running' || (value.kind === 'queued' && count(value.position) && texts(value.behind)))))
+export const room: Check = (value) => isObject(value) && amount(value.items) && amount(value.bytes)

@@ -1,0 +1,247 @@
+import { OVERFLOWS } from './contract.js'
+import {
+  bounds,
+  type Check,
+  chain,
+  count,
+  counts,
+  failure,
+  failures,
+  flag,
+  isObject,
+  member,
+  methods,
+  nullable,
+  oneOf,
+  optional,
+  payload,
+  peer,
+  reference,
+  references,
+  room,
+  stage,
+  target,
+  text,
+  time,
+  whole,
+} from './frame-checks.js'
+import type { DownFrame, UpFrame } from './frames.js'
+
+/*
+ * What every kind of frame must have, so that whoever gets one can use its fields without another look.
+ */
+type Shape = readonly (readonly [field: string, check: Check])[]
+export type Shapes<F> = ReadonlyMap<string, Shape> & { readonly frame?: F }
+
+/** Lists, because they are gone through for every frame that arrives. */
+function shapesOf<F extends { readonly kind: string }>(
+  fields: Readonly<Record<F['kind'], Readonly<Record<string, Check>>>>,
+): Shapes<F> {
+  return new Map(
+    Object.entries<Readonly<Record<string, Check>>>(fields).map(([kind, checks]) => [kind, Object.entries(checks)]),
+  )
+}
+
+const result = {
+  id: count,
+  payload,
+}
+const failureShape = {
+  id: count,
+  error: failure,
+}
+const cancel = { id: count }
+const progress = {
+  at: time,
+  lag: time,
+  calls: (value: unknown) =>
+    Array.isArray(value) && value.every((one) => isObject(one) && count(one.id) && stage(one.stage)),
+}
+
+const items = {
+  id: count,
+  first: count,
+  items: (value: unknown) =>
+    Array.isArray(value) && value.length > 0 && value.every((item) => item === null || text(item)),
+}
+const credit = {
+  id: count,
+  items: count,
+  bytes: count,
+}
+
+/** What a worker may say. */
+export const upShapes = shapesOf<UpFrame>({
+  call: {
+    id: optional(count),
+    cast: optional(count),
+    to: target,
+    method: text,
+    payload,
+    deadline: optional(time),
+    chain: optional(chain),
+    key: optional(text),
+    stream: optional(room),
+  },
+  result,
+  failure: failureShape,
+  cancel,
+  progress,
+  items,
+  credit,
+  subscribe: {
+    channel: text,
+    ref: count,
+  },
+  unsubscribe: { channel: text },
+  publish: {
+    channel: text,
+    payload,
+    self: flag,
+    overflow: optional(oneOf(...OVERFLOWS)),
+    ref: optional(count),
+    deadline: optional(time),
+  },
+  ack: {
+    receipt: count,
+    error: optional(failure),
+  },
+  hello: {
+    version: count,
+    incarnation: count,
+  },
+  join: { methods },
+  ready: { cause: oneOf('join', 'manual') },
+  listens: { addresses: (value) => Array.isArray(value) && value.every(isObject) },
+  load: { connections: count },
+  drained: { cut: count },
+  released: {},
+  health: {
+    lag: time,
+    rss: time,
+    heap: time,
+    requests: count,
+    debugged: flag,
+    inspectable: flag,
+  },
+  listen: {
+    ref: count,
+    index: count,
+    address: nullable(text),
+    port: nullable(whole),
+    addressType: nullable(whole),
+    fd: nullable(whole),
+    flags: nullable(whole),
+    backlog: nullable(whole),
+    readableAll: nullable(flag),
+    writableAll: nullable(flag),
+    speaks: oneOf('http', 'http2', 'tls', 'bytes'),
+  },
+  unlisten: { listener: count },
+  taken: { id: count },
+  refused: {
+    id: count,
+    reason: oneOf('closed', 'full', 'lost'),
+  },
+  live: {
+    listener: count,
+    live: count,
+    room: oneOf('open', 'level', 'full'),
+    brief: optional(count),
+    strays: optional(count),
+    exhausted: optional(count),
+  },
+})
+
+/** What the primary may say. */
+export const downShapes = shapesOf<DownFrame>({
+  invoke: {
+    route: optional(count),
+    from: reference,
+    method: text,
+    payload,
+    deadline: optional(time),
+    chain: optional(chain),
+    key: optional(text),
+    stream: optional(room),
+  },
+  result,
+  failure: failureShape,
+  cancel,
+  progress,
+  items,
+  credit,
+  held: {
+    id: count,
+    held: flag,
+  },
+  passed: {
+    to: target,
+    cast: count,
+    held: optional(flag),
+  },
+  dropped: {
+    to: target,
+    cast: count,
+    error: failure,
+  },
+  subscribed: { ref: count },
+  unsubscribed: { channel: text },
+  message: {
+    channel: text,
+    payload,
+    receipt: optional(count),
+  },
+  receipt: {
+    ref: count,
+    acknowledged: references,
+    failed: failures,
+  },
+  welcome: {
+    members: (value) => Array.isArray(value) && value.every((entry) => isObject(entry) && member(entry.member)),
+    primary: methods,
+  },
+  member: {
+    member,
+    gone: flag,
+    removed: flag,
+  },
+  event: {
+    name: text,
+    detail: isObject,
+  },
+  drain: {
+    mode: oneOf('stop', 'reload'),
+    deadline: time,
+  },
+  release: { deadline: time },
+  probe: { closeInspector: flag },
+  bound: {
+    ref: count,
+    errno: optional(whole),
+    listener: optional(count),
+    path: optional(oneOf('shared', 'hand-off')),
+    sockname: optional(isObject),
+    sticky: optional(isObject),
+  },
+  level: {
+    listener: count,
+    level: nullable(count),
+    ask: optional(flag),
+  },
+  connection: {
+    id: count,
+    connection: count,
+    listener: count,
+    head: optional(text),
+    peer: optional(peer),
+  },
+  awaited: {
+    ids: counts,
+    bounds,
+  },
+  candidates: {
+    listener: count,
+    ids: counts,
+  },
+})

@@ -1,0 +1,29 @@
+/*
+ * Node's channel below `process.send`: a bare pipe, which node keeps under a symbol. None of it is documented; all of it is
+ * the same from Node 20 to 26, and `test/cluster/channel-guard.test.ts` fails on a version where it is not.
+ */
+
+/** What is used of the pipe. */
+export interface ChannelHandle {
+  /** Called with what was read, or with undefined at the end. A buffer holds what was read and no more. */
+  onread: (this: ChannelHandle, buffer: ArrayBuffer | undefined) => void
+  /** The descriptor that came along with what `onread` is called for. */
+  pendingHandle?: unknown
+  readStart(): number
+  readStop(): number
+  /** How node writes a message. Throwing here throws in `process.send`, before anything is written. */
+  writeUtf8String(request: object, text: string, handle: unknown): number
+}
+
+/** Undefined when the process has no channel, or node keeps it elsewhere. */
+export function channelHandleOf(process: object): ChannelHandle | undefined {
+  const symbol = Object.getOwnPropertySymbols(process).find(({ description }) => description === 'kChannelHandle')
+  const handle = symbol && ((process as Record<symbol, unknown>)[symbol] as ChannelHandle | null)
+  return typeof handle?.onread === 'function' ? handle : undefined
+}
+
+/** Closes what came with a message that nobody takes: the descriptor would stay open in this process. */
+export function closeHandle(handle: unknown): void {
+  const { close } = (handle ?? {}) as { close?: unknown }
+  if (typeof close === 'function') close.call(handle)
+}

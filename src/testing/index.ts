@@ -1,0 +1,5 @@
+export type { FaultPlan } from './faults.js'
+export { type SimulatedClusterOptions, type SimulationOptions, simulateCluster } from './simulate-cluster.js'
+export type { StartPlan, WorkerProcess } from './simulated-worker.js'
+export type { SimulatedClock, Simulation } from './simulation.js'
+export { SimulationError } from './simulation-error.js'
