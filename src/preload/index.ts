@@ -5,7 +5,8 @@ import { systemClock } from '../runtime/clock.js'
 import { DropLog } from '../runtime/drop-log.js'
 import { closeInspector } from '../runtime/evidence/own-inspector.js'
 import { type IpcOptions, IpcTransport } from '../runtime/transports/ipc.js'
-import { limitWrites, lineLimit } from '../runtime/transports/line-limit.js'
+import { lineLimit } from '../runtime/transports/line-limit.js'
+import { NodeChannel } from '../runtime/transports/node-channel.js'
 import { WorkerHost } from '../runtime/worker-host.js'
 import { takeIdentity, type WorkerIdentity } from '../runtime/worker-identity.js'
 import { ListenPath } from './listen.js'
@@ -25,7 +26,6 @@ if (identity && process.channel) becomeWorker(identity)
 function becomeWorker(identity: WorkerIdentity): void {
   useEphemeralInspectorPort()
   const clock = systemClock()
-  limitWrites(process, lineLimit(identity.limits.payload))
   const hold = identity.signals ? new SignalHold() : undefined
   const warn = (message: string): void => process.emitWarning(message, 'TroupeWarning')
   const warnings = new DropLog({ warn, error: warn }, clock)
@@ -36,7 +36,8 @@ function becomeWorker(identity: WorkerIdentity): void {
     onUnsendable: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
     onMalformed: (count) => warnings.add('malformed', `dropped ${count} malformed frames from the primary`),
   }
-  const link = new IpcTransport<UpFrame, DownFrame>(process, options, standInFor)
+  const channel = new NodeChannel(process, lineLimit(identity.limits.payload))
+  const link = new IpcTransport<UpFrame, DownFrame>(channel, options, standInFor)
   const servers = new ServerRegistry(clock, {
     load: (connections) => link.send({ kind: 'load', connections }),
     listens: (addresses) => link.send({ kind: 'listens', addresses }),

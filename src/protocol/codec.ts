@@ -1,3 +1,4 @@
+import { type CompactKinds, fromCompact, toCompact } from './compact.js'
 import { isObject } from './frame-checks.js'
 import { downShapes, type Shapes, upShapes } from './frame-shapes.js'
 import { BATCH_TAG, type Batch, type DownFrame, type UpFrame } from './frames.js'
@@ -16,26 +17,46 @@ export function writeBatch<F>(frames: readonly F[]): Batch<F> {
   return { cmd: BATCH_TAG, frames }
 }
 
+/** The same as the text of one line, its calls in their short form (`compact.ts`). */
+export function batchText({ frames }: Batch<{ readonly kind: string }>): string {
+  let text = `{"cmd":"${BATCH_TAG}","frames":[`
+  for (let index = 0; index < frames.length; index++) {
+    const frame = frames[index] as { readonly kind: string }
+    if (index > 0) text += ','
+    text += toCompact(frame) ?? JSON.stringify(frame)
+  }
+  return `${text}]}`
+}
+
 /** Is this message ours at all? Everything else on the channel belongs to the user or to Node. */
 export function isBatch(message: unknown): message is Batch<unknown> {
   return isObject(message) && message.cmd === BATCH_TAG
 }
 
-export const readUpBatch = (batch: Batch<unknown>): ReadBatch<UpFrame> => readBatch(batch, upShapes)
-export const readDownBatch = (batch: Batch<unknown>): ReadBatch<DownFrame> => readBatch(batch, downShapes)
+export const readUpBatch = (batch: Batch<unknown>): ReadBatch<UpFrame> => readBatch(batch, upShapes, FROM_WORKER)
+export const readDownBatch = (batch: Batch<unknown>): ReadBatch<DownFrame> => readBatch(batch, downShapes, FROM_ROUTER)
 
-function readBatch<F extends { kind: string }>(batch: Batch<unknown>, shapes: Shapes<F>): ReadBatch<F> {
+const FROM_WORKER: CompactKinds = { call: true, invoke: false }
+const FROM_ROUTER: CompactKinds = { call: false, invoke: true }
+
+function readBatch<F extends { kind: string }>(
+  batch: Batch<unknown>,
+  shapes: Shapes<F>,
+  kinds: CompactKinds,
+): ReadBatch<F> {
   if (!Array.isArray(batch.frames)) return { frames: [], malformed: 1 }
-  // The common case is a whole batch of good frames, which then needs no second array.
-  if (batch.frames.every((frame) => isFrame(frame, shapes))) return { frames: batch.frames as F[], malformed: 0 }
-  const frames = batch.frames.filter((frame): frame is F => isFrame(frame, shapes))
+  const frames: F[] = []
+  for (const value of batch.frames as readonly unknown[]) {
+    const frame = Array.isArray(value) ? (fromCompact(value, kinds) as F | undefined) : readFrame(value, shapes)
+    if (frame) frames.push(frame)
+  }
   return { frames, malformed: batch.frames.length - frames.length }
 }
 
-function isFrame<F>(value: unknown, shapes: Shapes<F>): value is F {
-  if (!isObject(value) || typeof value.kind !== 'string') return false
+function readFrame<F>(value: unknown, shapes: Shapes<F>): F | undefined {
+  if (!isObject(value) || typeof value.kind !== 'string') return undefined
   const shape = shapes.get(value.kind)
-  if (!shape) return false
-  for (const [field, check] of shape) if (!check(value[field])) return false
-  return true
+  if (!shape) return undefined
+  for (const [field, check] of shape) if (!check(value[field])) return undefined
+  return value as F
 }

@@ -1,8 +1,8 @@
 import { PayloadError } from './errors.js'
-import type { InlinePayload, Payload } from './frames.js'
+import type { Payload } from './frames.js'
 import { guardPlain } from './guard.js'
-import { plainPayload, richPayload } from './payload-size.js'
-import { copyPlain, type Walk, walkPlain } from './plain-json.js'
+import { InlineText } from './inline-text.js'
+import { type Walk, walkPlain } from './plain-json.js'
 import { readRich } from './rich-reader.js'
 import { tooLarge, writeRich } from './rich-writer.js'
 
@@ -10,9 +10,6 @@ import { tooLarge, writeRich } from './rich-writer.js'
 
 /** `limits.payload` when nobody says otherwise: what JSON parses in some tens of milliseconds. */
 export const DEFAULT_PAYLOAD_LIMIT = 4 * 1024 * 1024
-
-/** Bytes of JSON text that come of one character that the walks count, at most: escapes, and notes on what is not plain. */
-const GROWTH = 8
 
 export interface EncodeOptions {
   /** As a text that the primary can pass on unread. */
@@ -26,12 +23,8 @@ export interface EncodeOptions {
 export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   if (value === undefined) return undefined
   try {
-    const { inline, size } = encodeInline(value, options)
-    if (size * GROWTH <= options.limit) return options.opaque ? JSON.stringify(inline) : inline
-    // Near the limit it is measured, so that what leaves here is never too large for the channel.
-    const text = JSON.stringify(inline)
-    if (Buffer.byteLength(text) - WRAPPING > options.limit) throw refusedAsTooLarge(options)
-    return options.opaque ? text : inline
+    const text = toText(value, options)
+    return options.opaque ? text : new InlineText(text)
   } catch (cause) {
     // What is left are values that fight back: a revoked Proxy, a getter that throws the second time.
     if (cause instanceof PayloadError) throw cause
@@ -39,33 +32,26 @@ export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   }
 }
 
-/** What stands around a plain value: `{"plain":` and `}`. */
+function toText(value: unknown, { limit, root }: EncodeOptions): string {
+  const kind = walk(value, limit)
+  if (kind === 'too large') throw new PayloadError({ path: root, reason: tooLarge(limit) })
+  const text =
+    kind === 'plain'
+      ? `{"plain":${JSON.stringify(value)}}`
+      : `{"rich":${JSON.stringify(writeRich(value, root, limit))}}`
+  // The walks count characters, about; a character has at most three bytes.
+  if (text.length * 3 > limit && Buffer.byteLength(text) - WRAPPING > limit)
+    throw new PayloadError({ path: root, reason: tooLarge(limit) })
+  return text
+}
+
+/** What stands around a value: `{"plain":` and `}`. */
 const WRAPPING = 10
 
-function encodeInline(
-  value: unknown,
-  options: EncodeOptions,
-): { readonly inline: InlinePayload; readonly size: number } {
-  const { opaque, limit, root } = options
-  const budget = { left: limit }
-  const kind = walk(value, limit, budget)
-  if (kind === 'too large') throw refusedAsTooLarge(options)
-  if (kind === 'plain') {
-    const size = limit - budget.left
-    return { inline: opaque ? { plain: value } : plainPayload(copyPlain(value), size), size }
-  }
-  const { form, size } = writeRich(value, root, limit)
-  return { inline: opaque ? { rich: form } : richPayload(form, size), size }
-}
-
-function refusedAsTooLarge({ limit, root }: EncodeOptions): PayloadError {
-  return new PayloadError({ path: root, reason: tooLarge(limit) })
-}
-
 /** A getter that throws ends the cheap walk; the careful one then names it. */
-function walk(value: unknown, limit: number, budget: { left: number }): Walk {
+function walk(value: unknown, limit: number): Walk {
   try {
-    return walkPlain(value, limit, budget)
+    return walkPlain(value, limit)
   } catch {
     return 'rich'
   }
@@ -74,7 +60,7 @@ function walk(value: unknown, limit: number, budget: { left: number }): Walk {
 export function decodePayload(payload: Payload, root: string): unknown {
   if (payload === undefined) return undefined
   try {
-    const inline = typeof payload === 'string' ? (JSON.parse(payload) as unknown) : payload
+    const inline = parsed(payload)
     if (typeof inline === 'object' && inline !== null) {
       if ('plain' in inline) {
         guardPlain(inline.plain)
@@ -86,6 +72,11 @@ export function decodePayload(payload: Payload, root: string): unknown {
     throw new PayloadError({ path: root, reason: `arrived in a form that is refused: it ${messageOf(cause)}` })
   }
   throw new PayloadError({ path: root, reason: 'arrived in a form that is refused: it is neither plain nor rich' })
+}
+
+function parsed(payload: Payload): unknown {
+  if (typeof payload === 'string') return JSON.parse(payload)
+  return payload instanceof InlineText ? payload.toJSON() : payload
 }
 
 function messageOf(cause: unknown): string {

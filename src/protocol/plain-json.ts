@@ -11,7 +11,7 @@ export type Walk = 'plain' | 'rich' | 'too large'
 /** Deeper values go to `rich-writer.ts`, which has a stack of its own and tells a cycle from a deep list. */
 const PLAIN_DEPTH = 200
 
-/** `budget.left` is what the value has left of it: with a plain one, its size is known thereby. */
+/** `budget.left` is what the value has left of it, in characters, about. */
 export function walkPlain(value: unknown, limit: number, budget = { left: limit }): Walk {
   const plain = isPlain(value, 0, budget)
   if (budget.left < 0) return 'too large'
@@ -59,18 +59,6 @@ function isPlainObject(value: object, depth: number, budget: { left: number }): 
     if (!isPlain((value as Record<string, unknown>)[key], depth + 1, budget)) return false
   }
   return Object.getOwnPropertySymbols(value).length === 0
-}
-
-/**
- * A copy of a value that the walk found plain. What is sent inline is written to the channel a moment later, or after a
- * wait for a worker that is starting: until then its sender may have changed the original.
- */
-export function copyPlain(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(copyPlain)
-  const copy: Record<string, unknown> = {}
-  for (const key in value) copy[key] = copyPlain((value as Record<string, unknown>)[key])
-  return copy
 }
 
 /** About as many characters as JSON needs: a logarithm would be exact, and is not worth its time here. */

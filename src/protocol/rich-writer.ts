@@ -19,14 +19,8 @@ import {
  * One pass, by a stack of its own, so that a long list overflows nothing. An object that is met twice is written twice, as
  * JSON does it. Where one contains itself there is no end to that: then the value is written anew with references.
  */
-export interface Written {
-  readonly form: RichForm
-  /** In characters, about. */
-  readonly size: number
-}
-
-export function writeRich(value: unknown, root: string, limit: number): Written {
-  return new RichWriter(root, limit, false).write(value) ?? (new RichWriter(root, limit, true).write(value) as Written)
+export function writeRich(value: unknown, root: string, limit: number): RichForm {
+  return new RichWriter(root, limit, false).write(value) ?? (new RichWriter(root, limit, true).write(value) as RichForm)
 }
 
 export function tooLarge(limit: number): string {
@@ -91,7 +85,7 @@ class RichWriter {
   }
 
   /** Undefined when the value contains itself, and there are no references. */
-  write(value: unknown): Written | undefined {
+  write(value: unknown): RichForm | undefined {
     const first = this.#begin(value)
     if (first === undefined) return undefined
     let annotation: Annotation | undefined = first.note === undefined ? undefined : [first.note]
@@ -106,9 +100,9 @@ class RichWriter {
       const around = this.#open.at(-1)
       if (around && annotation !== undefined) note(around, around.index - 1, annotation)
     }
-    if (annotation === undefined) return { form: { json: first.json }, size: this.#size }
+    if (annotation === undefined) return { json: first.json }
     const refs = this.#references ? { refs: true as const } : {}
-    return { form: { json: first.json, meta: { v: FORM_VERSION, values: annotation, ...refs } }, size: this.#size }
+    return { json: first.json, meta: { v: FORM_VERSION, values: annotation, ...refs } }
   }
 
   #writeNext(top: Open): boolean {

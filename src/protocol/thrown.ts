@@ -1,5 +1,5 @@
 import type { ThrownRecord } from './errors.js'
-import { copyPlain, walkPlain } from './plain-json.js'
+import { walkPlain } from './plain-json.js'
 
 const MAX_MESSAGE = 8 * 1024
 const MAX_STACK = 16 * 1024
@@ -54,7 +54,7 @@ function ownProperties(thrown: object): Record<string, unknown> | undefined {
 /** `undefined` for what is not plain, or too large. */
 function plainCopy<T>(value: T, budget: { left: number }): T | undefined {
   try {
-    return walkPlain(value, budget.left, budget) === 'plain' ? (copyPlain(value) as T) : undefined
+    return walkPlain(value, budget.left, budget) === 'plain' ? (JSON.parse(JSON.stringify(value)) as T) : undefined
   } catch {
     return undefined
   }

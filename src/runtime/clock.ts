@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { TimerQueue } from './timer-queue.js'
 
 /** Time as the runtime sees it: handed in, so that a test or a simulation can hold it. */
 export interface Clock {
@@ -17,19 +18,14 @@ export interface Timer {
   cancel(): void
 }
 
-/** What `setTimeout` can hold. A longer wait ends here, after 24.8 days. */
-export const MAX_DELAY = 2 ** 31 - 1
-
 export function systemClock(): Clock {
   // `performance.now()` counts the same clock from this process's start, and is ten times cheaper to read.
   const start = Number(process.hrtime.bigint()) / 1e6 - performance.now()
+  const now = (): number => start + performance.now()
+  const timers = new TimerQueue(now)
   return {
-    now: () => start + performance.now(),
-    after(ms, run, { idle = false } = {}) {
-      const timer = setTimeout(run, Math.min(Math.max(ms, 0), MAX_DELAY))
-      if (idle) timer.unref()
-      return { cancel: () => clearTimeout(timer) }
-    },
+    now,
+    after: (ms, run, options) => timers.add(ms, run, options?.idle ?? false),
     nextTurn: (run) => void setImmediate(run),
   }
 }

@@ -1,6 +1,6 @@
 import { printable } from '../protocol/address.js'
 import { UsageError } from '../protocol/errors.js'
-import { MAX_DELAY } from './clock.js'
+import { MAX_DELAY } from './timer-queue.js'
 
 /** Checks of options and arguments, each with the one form of message: "Expected `workers` to be …, got …". */
 

@@ -3,7 +3,6 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { AnyContract, PrimaryMethods, UntypedContract } from '../protocol/contract.js'
 import { UsageError } from '../protocol/errors.js'
-import { MAX_DELAY } from './clock.js'
 import { type Balance, type Plans, readBalance } from './connections/balance.js'
 import {
   expectBoolean,
@@ -23,6 +22,7 @@ import type { ProcessOptions } from './supervision/launcher.js'
 import { READY_MODES, type ReadyMode } from './supervision/readiness.js'
 import { DEFAULT_RECYCLE, type RecycleOptions } from './supervision/recycle-policy.js'
 import { type Backoff, DEFAULT_RESTART, type RestartOptions } from './supervision/restart-policy.js'
+import { MAX_DELAY } from './timer-queue.js'
 
 export type RestartSettings = Partial<Omit<RestartOptions, 'backoff'>> & {
   readonly backoff?: Partial<Backoff> | undefined

@@ -1,7 +1,7 @@
-import { MAX_DELAY } from './clock.js'
 import { expectKnown, expectNumber, expectObject, expectPositiveInteger } from './expect.js'
 import { checkSettings, readExec } from './options.js'
 import type { ReloadPlan } from './supervision/reload.js'
+import { MAX_DELAY } from './timer-queue.js'
 
 /** The options of `reload()`. Those from `exec` to `env` replace what `createCluster`, or an earlier reload, was given. */
 export interface ReloadOptions {

@@ -1,6 +1,6 @@
 import { isThenable } from '../protocol/thenable.js'
-import { MAX_DELAY } from '../runtime/clock.js'
 import { expectBoolean, expectKnown, expectNumber, expectObject, unexpected } from '../runtime/expect.js'
+import { MAX_DELAY } from '../runtime/timer-queue.js'
 import { type FaultPlan, KINDS } from './faults.js'
 import type { StartPlan } from './simulated-worker.js'
 

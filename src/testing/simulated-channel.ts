@@ -7,7 +7,7 @@ import type { VirtualTime } from './virtual-time.js'
 export interface Wire {
   /** Bytes that the pipe holds for a reader that does not read. More waits in its writer. */
   readonly pipeSize: number
-  /** Bytes of the longest message that may be written, as node's channel is told by `limitWrites`. */
+  /** Bytes of the longest message that may be written, as `NodeChannel` does. */
   readonly lineLimit: number
   /** Milliseconds until a message that is sent now arrives. */
   latency(): number

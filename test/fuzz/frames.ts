@@ -1,3 +1,4 @@
+import { toCompact } from '../../src/protocol/compact.js'
 import type { DownFrame, UpFrame } from '../../src/protocol/frames.js'
 import { json, key, leaf, mutate } from './json.js'
 import type { Random } from './random.js'
@@ -47,8 +48,11 @@ export const DOWN: readonly DownFrame[] = [
 ]
 
 /** One frame of these, with some of its fields gone, changed, or other ones. */
-function frame(random: Random, frames: readonly object[]): string {
-  const fields = Object.entries(random.pick(frames)).filter(([, value]) => value !== undefined)
+function frame(random: Random, frames: readonly { readonly kind: string }[]): string {
+  const picked = random.pick(frames)
+  const compact = toCompact(picked)
+  if (compact !== undefined && random.oneIn(2)) return list(random, JSON.parse(compact) as unknown[])
+  const fields = Object.entries(picked).filter(([, value]) => value !== undefined)
   const spoilt = fields.flatMap(([name, value]) => {
     if (random.oneIn(12)) return []
     if (random.oneIn(8)) return [`${JSON.stringify(name)}:${random.oneIn(2) ? leaf(random) : json(random, 2)}`]
@@ -58,7 +62,18 @@ function frame(random: Random, frames: readonly object[]): string {
   return `{${spoilt.join()}}`
 }
 
-export function batch(random: Random, frames: readonly object[]): string {
+/** In its short form, some of its places gone, changed, or one too many. */
+function list(random: Random, values: readonly unknown[]): string {
+  const spoilt = values.flatMap((value) => {
+    if (random.oneIn(15)) return []
+    if (random.oneIn(8)) return [random.oneIn(2) ? leaf(random) : json(random, 2)]
+    return [JSON.stringify(value)]
+  })
+  if (random.oneIn(8)) spoilt.push(random.oneIn(2) ? leaf(random) : json(random, 2))
+  return `[${spoilt.join()}]`
+}
+
+export function batch(random: Random, frames: readonly { readonly kind: string }[]): string {
   const list = random.oneIn(30) ? json(random, 2) : `[${random.list(4, () => frame(random, frames)).join()}]`
   const text = `{"cmd":"NODE_TROUPE","frames":${list}}`
   return random.oneIn(4) ? mutate(random, text) : text

@@ -122,7 +122,7 @@ function tryValue(sent: unknown, decode: Decode): string | undefined {
   return undefined
 }
 
-function tryBatch<F>(
+function tryBatch<F extends { readonly kind: string }>(
   text: string,
   read: (batch: Batch<unknown>) => ReadBatch<F>,
   give: (frames: readonly F[]) => void,

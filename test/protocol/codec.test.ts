@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { assert, describe, expect, test } from 'vitest'
-import { isBatch, type ReadBatch, readDownBatch, readUpBatch, writeBatch } from '../../src/protocol/codec.js'
+import { batchText, isBatch, type ReadBatch, readDownBatch, readUpBatch, writeBatch } from '../../src/protocol/codec.js'
 import { BATCH_TAG, type Batch, type DownFrame, type UpFrame } from '../../src/protocol/frames.js'
 
 /** One good frame of each kind, with every field that it can have. */
@@ -241,4 +241,81 @@ test('takes a cast: a call without a number, a deadline and arguments', () => {
 
 test.each([-1, 1.5, 'primary', null, Number.MAX_SAFE_INTEGER + 1])('drops a call to %s', (to) => {
   expect(readUpBatch(carried(writeBatch([{ kind: 'call', to, method: 'm' }]))).malformed).toBe(1)
+})
+
+describe('as the text of one line', () => {
+  const read = (frames: readonly (UpFrame | DownFrame)[]): Batch<unknown> =>
+    JSON.parse(batchText(writeBatch(frames))) as Batch<unknown>
+  /** Times travel in whole milliseconds. */
+  const arrives = (frame: object): object =>
+    'deadline' in frame && ['call', 'invoke'].includes((frame as UpFrame).kind)
+      ? { ...frame, deadline: Math.ceil(frame.deadline as number) }
+      : frame
+
+  test('every frame of a worker comes back equal, alone and among others', () => {
+    for (const frame of Object.values(up)) expect(readUpBatch(read([frame])).frames).toEqual([arrives(frame)])
+    expect(readUpBatch(read(Object.values(up)))).toEqual({ frames: Object.values(up).map(arrives), malformed: 0 })
+  })
+
+  test('every frame of the primary comes back equal, alone and among others', () => {
+    for (const frame of Object.values(down)) expect(readDownBatch(read([frame])).frames).toEqual([arrives(frame)])
+    expect(readDownBatch(read(Object.values(down)))).toEqual({ frames: Object.values(down).map(arrives), malformed: 0 })
+  })
+
+  test('what is absent stays absent', () => {
+    const cast: UpFrame = { kind: 'call', to: 1, method: 'm', payload: undefined }
+    const invoke: DownFrame = { kind: 'invoke', from: { id: 0, incarnation: 0 }, method: 'm', payload: undefined }
+    const result: UpFrame = { kind: 'result', id: 7, payload: undefined }
+    expect(readUpBatch(read([cast, result])).frames).toEqual([cast, result])
+    expect(readDownBatch(read([invoke])).frames).toEqual([invoke])
+  })
+
+  test('names need not be short, or few, or harmless', () => {
+    for (let count = 0; count < 1_000; count++) {
+      const method = `"${count}\\\n${'é'.repeat(count % 7)}`
+      const call: UpFrame = { kind: 'call', to: 1, method, payload: '{}' }
+      expect(readUpBatch(read([call])).frames).toEqual([call])
+    }
+  })
+
+  const call: unknown[] = ['call', 1, 2, 'm', null, 5]
+  const invoke: unknown[] = ['invoke', 1, 1, 1, 'm', null, 5]
+  const wrong = {
+    call: [-1, 'x', {}],
+    rest: [{ chain: 1 }, { key: 1 }, { stream: {} }, { cast: -1 }, { chain: [[1]] }],
+  }
+  const lists: unknown[][] = [
+    [],
+    ['nonsense', 1],
+    ['call'],
+    ['invoke'],
+    ['result'],
+    ['result', -1],
+    ['result', 1, 5],
+    [['call']],
+    ...wrong.call.map((id) => call.with(1, id)),
+    ...[-1, 'all', null].map((to) => call.with(2, to)),
+    ...[null, 1].map((method) => call.with(3, method)),
+    ...[1, true, []].map((payload) => call.with(4, payload)),
+    ...['x', {}].map((deadline) => call.with(5, deadline)),
+    ...wrong.rest.map((rest) => [...call, rest]),
+    ...wrong.call.map((route) => invoke.with(1, route)),
+    ...[null, -1, 'x'].map((id) => invoke.with(2, id)),
+    ...[null, -1, 'x'].map((incarnation) => invoke.with(3, incarnation)),
+    ...[null, 1].map((method) => invoke.with(4, method)),
+    ...[1, true, []].map((payload) => invoke.with(5, payload)),
+    ...['x', {}].map((deadline) => invoke.with(6, deadline)),
+    ...wrong.rest.slice(0, 3).map((rest) => [...invoke, rest]),
+  ]
+
+  test.each(lists.map((list) => [JSON.stringify(list), list] as const))('%s is malformed', (_, list) => {
+    const batch = { cmd: BATCH_TAG, frames: [list] } as const
+    const reader = list[0] === 'invoke' ? readDownBatch : readUpBatch
+    expect(reader(batch)).toEqual({ frames: [], malformed: 1 })
+  })
+
+  test('nobody may send what only the other side may', () => {
+    expect(readUpBatch({ cmd: BATCH_TAG, frames: [invoke] }).malformed).toBe(1)
+    expect(readDownBatch({ cmd: BATCH_TAG, frames: [call] }).malformed).toBe(1)
+  })
 })

@@ -24,7 +24,7 @@ const forms = [
 describe('plain JSON', () => {
   test('goes as it is, inline', () => {
     const value = { rows: [{ id: 1, tags: ['a', null, true] }] }
-    expect(encode(value)).toEqual({ plain: value })
+    expect(JSON.parse(JSON.stringify(encode(value)))).toEqual({ plain: value })
   })
 
   test.each([
@@ -51,7 +51,7 @@ describe('plain JSON', () => {
       .map((value) => JSON.parse(JSON.stringify(value)) as unknown)
     fc.assert(
       fc.property(plain, (value) => {
-        const payload = encode(value)
+        const payload: unknown = JSON.parse(JSON.stringify(encode(value)))
         assert.hasAllKeys(payload as object, ['plain'])
         assert.isTrue(isDeepStrictEqual(roundTrip(value, opaque), value))
       }),

@@ -51,6 +51,7 @@ describe('in the sources', () => {
   /** Node's own side: the ports themselves, the roots that hand them in, and what runs in real processes only. */
   const PORTS = [
     'runtime/clock.ts',
+    'runtime/timer-queue.ts',
     'runtime/create-cluster.ts',
     'runtime/join-cluster.ts',
     'runtime/signals.ts',

@@ -2,6 +2,7 @@ import type { Overflow } from '../contract.js'
 import type { ErrorRecord } from '../error-record.js'
 import type { CallStage } from '../errors.js'
 import type { ProcessRef, WorkerId } from '../ids.js'
+import type { InlineText } from '../inline-text.js'
 
 // Calls, streams and channels, between whoever calls, publishes or hears, and the router.
 
@@ -9,7 +10,7 @@ import type { ProcessRef, WorkerId } from '../ids.js'
  * An encoded value, read only by its final receiver. Inline where the primary is one end of the way; an opaque JSON text
  * of the same where the primary merely passes it on. Absent: `undefined`.
  */
-export type Payload = InlinePayload | string | undefined
+export type Payload = InlinePayload | InlineText | string | undefined
 
 /** `plain` is the value itself, because JSON keeps it whole; `rich` is the form of `rich-form.ts`. */
 export type InlinePayload = { readonly plain: unknown } | { readonly rich: object }

@@ -9,7 +9,6 @@ import {
   WorkerGoneError,
 } from '../../protocol/errors.js'
 import type {
-  ChainLink,
   CreditFrame,
   FailureFrame,
   InvokeFrame,
@@ -21,10 +20,12 @@ import type { ProcessRef } from '../../protocol/ids.js'
 import type { Clock } from '../clock.js'
 import type { Limits } from '../limits.js'
 import type { Logger } from '../logger.js'
+import { Numbered } from '../numbered.js'
+import { AcceptedCall } from './accepted-call.js'
 import { type Answer, Answers } from './answers.js'
-import { CallContext } from './call-context.js'
+import type { CallContext } from './call-context.js'
 import { isKeyed, KeyedCalls, type KeyedFrame } from './keyed-calls.js'
-import { type Letter, Mailbox } from './mailbox.js'
+import { Mailbox } from './mailbox.js'
 import type { RegisteredMethod } from './method-registry.js'
 import { MethodRunner } from './method-runner.js'
 import { Progress } from './progress.js'
@@ -51,13 +52,6 @@ export interface ActorOptions {
   readonly tell: (frame: ProgressFrame) => void
 }
 
-/** A call that was accepted and has not ended. */
-interface Accepted {
-  readonly frame: InvokeFrame
-  readonly context: CallContext
-  readonly letter: Letter
-}
-
 /**
  * This process's methods, as others see them: takes invocations, lets each run when it may, and answers each call exactly once
  * unless its caller has given it up.
@@ -71,7 +65,7 @@ export class Actor {
   readonly #answers: Answers
   readonly #runner: MethodRunner
   /** The calls among the accepted ones, by route, so that a cancel finds them. */
-  readonly #calls = new Map<number, Accepted>()
+  readonly #calls = new Numbered<AcceptedCall>()
   #onIdle: (() => void)[] = []
 
   constructor(options: ActorOptions) {
@@ -81,7 +75,12 @@ export class Actor {
       concurrency: options.concurrency,
       concurrencyOf: (method) => options.methods.get(method)?.options.concurrency ?? Number.POSITIVE_INFINITY,
     })
-    this.#progress = new Progress({ clock: options.clock, mailbox: this.#mailbox, tell: options.tell })
+    this.#progress = new Progress({
+      clock: options.clock,
+      mailbox: this.#mailbox,
+      calls: this.#calls,
+      tell: options.tell,
+    })
     this.#keyed = new KeyedCalls(options.limits)
     this.#answers = new Answers({ ...options, payloadLimit: options.limits.payload })
     this.#streams = new StreamSenders({
@@ -104,37 +103,28 @@ export class Actor {
       const kind = method.isStream ? 'stream' : 'plain'
       return this.#refuse(frame, new MethodKindError({ ...this.#answers.nameOf(frame), kind }))
     }
-    const deadline = frame.deadline ?? Number.POSITIVE_INFINITY
     // Expired work is not started, and its caller needs no telling: its own deadline has the same time.
-    if (clock.now() >= deadline) return
-    const chain: readonly ChainLink[] = [...(frame.chain ?? []), [frame.route ?? 0, self.id, frame.method]]
-    if (chain.length > MAX_CHAIN)
-      return this.#refuse(frame, this.#answers.cycle(frame, chain, `the chain of calls is longer than ${MAX_CHAIN}`))
-
-    if (isKeyed(frame) && !this.#isFirst(frame, chain)) return
-    const context = new CallContext(
-      { caller: frame.from, target: self.id, method: frame.method, deadline, chain },
-      clock,
-    )
-    const accepted: Accepted = {
-      frame,
-      context,
-      letter: {
-        method: frame.method,
-        route: frame.route,
-        ancestors: (frame.chain ?? []).map(([route]) => route),
-        start: () => void this.#run(accepted, method),
-      },
+    const now = clock.now()
+    if (now >= (frame.deadline ?? Number.POSITIVE_INFINITY)) return
+    const call = new AcceptedCall(frame, method, self.id, clock, now, this.#run)
+    if ((frame.chain?.length ?? 0) >= MAX_CHAIN) {
+      const reason = `the chain of calls is longer than ${MAX_CHAIN}`
+      return this.#refuse(frame, this.#answers.cycle(frame, call.chain, reason))
     }
+    if (isKeyed(frame) && !this.#isFirst(frame, call)) return
     if (frame.route !== undefined) {
-      this.#calls.set(frame.route, accepted)
-      this.#progress.accepted(frame.route, accepted.letter)
+      this.#calls.set(frame.route, call)
+      this.#progress.accepted(call)
     }
-    const admission = this.#mailbox.admit(accepted.letter)
-    if (admission === 'started' || admission === 'queued') return
-    if (frame.route !== undefined) this.#forget(frame.route)
+    const admission = this.#mailbox.admit(call)
+    if (admission === 'started') return
+    if (admission === 'queued') {
+      call.hasWaited = true
+      return
+    }
+    if (frame.route !== undefined) this.#calls.delete(frame.route)
     if (isKeyed(frame)) this.#keyed.settle(frame, undefined)
-    this.#refuseAdmission(frame, chain, admission)
+    this.#refuseAdmission(call, admission)
   }
 
   /**
@@ -143,14 +133,13 @@ export class Actor {
    */
   cancel(route: number): void {
     if (this.#keyed.leave(route)) return
-    const accepted = this.#calls.get(route)
-    if (!accepted) return
-    const { frame, context, letter } = accepted
-    this.#forget(route)
+    const call = this.#calls.delete(route)
+    if (!call) return
+    const { frame, context } = call
     // Others with the same key wait for its answer.
     if (isKeyed(frame) && this.#keyed.isShared(frame)) return
     context.abort(new CallAbortedError(this.#answers.nameOf(frame)))
-    const started = this.#mailbox.withdraw(letter)
+    const started = this.#mailbox.withdraw(call)
     if (!started && isKeyed(frame)) this.#keyed.settle(frame, undefined)
     this.#checkIdle()
   }
@@ -162,7 +151,7 @@ export class Actor {
 
   /** The time to drain is over, `drained` ms: streams, which may go on for ever, end with an error that says why. */
   cut(drained: number): void {
-    for (const [route, { frame }] of [...this.#calls]) {
+    for (const [route, { frame }] of this.#calls.entries()) {
       if (!frame.stream) continue
       const sent = this.#streams.has(route) ? 'yes' : 'no'
       const error = new WorkerGoneError({ ...this.#answers.nameOf(frame), ...this.#options.self, drained, sent })
@@ -177,30 +166,39 @@ export class Actor {
     return new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
-  async #run(accepted: Accepted, method: RegisteredMethod): Promise<void> {
-    const { frame, context } = accepted
-    if (frame.route !== undefined) this.#progress.started(frame.route)
-    if (context.remaining === 0) return this.#end(accepted, undefined)
-    this.#end(accepted, await this.#runner.run(frame, context, method))
+  /** Its turn has come, which for nearly all is when they come. */
+  readonly #run = (call: AcceptedCall): void => {
+    const { frame, context, registered } = call
+    call.startedAt = call.hasWaited ? this.#options.clock.now() : call.acceptedAt
+    if (call.startedAt >= call.deadline) return this.#end(call, undefined)
+    const answer = this.#runner.run(frame, context, registered)
+    // A method that gives its value at once is answered at once.
+    if (!(answer instanceof Promise)) return this.#end(call, answer)
+    answer.then(
+      (settled) => this.#end(call, settled),
+      (error: unknown) => this.#end(call, this.#answers.thrown(frame, error)),
+    )
   }
 
   /** The method has settled. Its answer is wanted unless the call was given up meanwhile. */
-  #end(accepted: Accepted, answer: Answer): void {
-    const { route } = accepted.frame
-    accepted.context.settle()
-    const wanted = route !== undefined && this.#calls.get(route) === accepted && !accepted.context.aborted
-    if (wanted && answer) this.#options.reply(answer)
-    if (route !== undefined && this.#calls.get(route) === accepted) this.#forget(route)
-    this.#mailbox.release(accepted.letter)
-    if (isKeyed(accepted.frame)) this.#answerShared(accepted.frame, accepted.context, answer)
-    this.#checkIdle()
+  #end(call: AcceptedCall, answer: Answer): void {
+    const { frame, context } = call
+    const { route } = frame
+    context.settle()
+    if (route !== undefined && this.#calls.get(route) === call) {
+      this.#calls.delete(route)
+      if (answer && !context.aborted) this.#options.reply(answer)
+    }
+    this.#mailbox.release(call)
+    if (isKeyed(frame)) this.#answerShared(frame, context, answer)
+    if (this.#onIdle.length > 0) this.#checkIdle()
   }
 
   /** Of calls with the same method and key, the first runs; the others get its answer, now or when there is one. */
-  #isFirst(frame: KeyedFrame, chain: readonly ChainLink[]): boolean {
+  #isFirst(frame: KeyedFrame, call: AcceptedCall): boolean {
     const arrival = this.#keyed.arrive(frame)
     if (arrival.kind === 'answered') this.#options.reply({ ...arrival.answer, id: frame.route })
-    else if (arrival.kind === 'full' || arrival.kind === 'cycle') this.#refuseAdmission(frame, chain, arrival.kind)
+    else if (arrival.kind === 'full' || arrival.kind === 'cycle') this.#refuseAdmission(call, arrival.kind)
     return arrival.kind === 'first'
   }
 
@@ -214,11 +212,6 @@ export class Actor {
       if (isFinal) this.#options.reply({ ...answer, id: other.route ?? 0 })
       else this.invoke(other)
     }
-  }
-
-  #forget(route: number): void {
-    this.#calls.delete(route)
-    this.#progress.ended(route)
   }
 
   #isIdle(): boolean {
@@ -237,7 +230,7 @@ export class Actor {
     if (answer) this.#options.reply(answer)
   }
 
-  #refuseAdmission(frame: InvokeFrame, chain: readonly ChainLink[], why: 'full' | 'cycle'): void {
+  #refuseAdmission({ frame, chain }: AcceptedCall, why: 'full' | 'cycle'): void {
     if (why === 'cycle') return this.#refuse(frame, this.#answers.cycle(frame, chain, 'it would wait for itself'))
     const details = {
       limit: this.#options.limits.mailbox,

@@ -32,27 +32,39 @@ export interface CallContextFields {
  * after that the context is inert, and a timer or pool made inside the method inherits nothing.
  */
 export class CallContext implements CurrentCall {
-  readonly caller: ProcessRef
-  readonly target: number
-  readonly method: string
-  readonly deadline: number
-  readonly chain: readonly ChainLink[]
+  readonly #fields: CallContextFields
   readonly #clock: Clock
   #settled = false
   #abortReason: Error | undefined
   /** Made when the method first looks at `signal`: most methods never do. */
   #controller: AbortController | undefined
   #timer: Timer | undefined
-  /** Nested calls that end with this one. */
-  readonly #onAbort = new Set<(reason: Error) => void>()
+  /** Nested calls that end with this one. Made for the first. */
+  #onAbort: Set<(reason: Error) => void> | undefined
 
   constructor(fields: CallContextFields, clock: Clock) {
-    this.caller = fields.caller
-    this.target = fields.target
-    this.method = fields.method
-    this.deadline = fields.deadline
-    this.chain = fields.chain
+    this.#fields = fields
     this.#clock = clock
+  }
+
+  get caller(): ProcessRef {
+    return this.#fields.caller
+  }
+
+  get target(): number {
+    return this.#fields.target
+  }
+
+  get method(): string {
+    return this.#fields.method
+  }
+
+  get deadline(): number {
+    return this.#fields.deadline
+  }
+
+  get chain(): readonly ChainLink[] {
+    return this.#fields.chain
   }
 
   get settled(): boolean {
@@ -89,9 +101,13 @@ export class CallContext implements CurrentCall {
 
   /** Calls `listener` at the abort, at once if that has been. Returns what takes it back. */
   onAbort(listener: (reason: Error) => void): () => void {
-    if (this.#abortReason) listener(this.#abortReason)
-    else this.#onAbort.add(listener)
-    return () => this.#onAbort.delete(listener)
+    if (this.#abortReason) {
+      listener(this.#abortReason)
+      return () => {}
+    }
+    this.#onAbort ??= new Set()
+    const listeners = this.#onAbort.add(listener)
+    return () => listeners.delete(listener)
   }
 
   abort(reason: Error): void {
@@ -99,22 +115,22 @@ export class CallContext implements CurrentCall {
     this.#abortReason = reason
     this.#timer?.cancel()
     this.#controller?.abort(reason)
-    for (const listener of this.#onAbort) listener(reason)
-    this.#onAbort.clear()
+    for (const listener of this.#onAbort ?? []) listener(reason)
+    this.#onAbort?.clear()
   }
 
   settle(): void {
     this.#settled = true
     this.#timer?.cancel()
-    this.#onAbort.clear()
+    this.#onAbort?.clear()
   }
 }
 
 /** One per copy of the library, because `currentCall` is a plain function. Costs nothing until the first `run`. */
 const storage = new AsyncLocalStorage<CallContext>()
 
-export function runInContext<T>(context: CallContext, run: () => T): T {
-  return storage.run(context, run)
+export function runInContext<A extends unknown[], T>(context: CallContext, run: (...args: A) => T, ...args: A): T {
+  return storage.run(context, run, ...args)
 }
 
 /** Runs what belongs to no call, though one may have led to it. */

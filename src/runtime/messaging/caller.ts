@@ -11,11 +11,12 @@ import { decodePayload } from '../../protocol/payload.js'
 import { AbortSignals } from '../abort-signals.js'
 import { type Clock, nextTurn } from '../clock.js'
 import type { Limits, Timeouts } from '../limits.js'
+import { withoutOwnFrames } from '../own-frames.js'
 import { activeContext, givenUpBy } from './call-context.js'
-import type { CallEvidence, Late } from './call-evidence.js'
+import type { CallEvidence } from './call-evidence.js'
 import { type CallName, nameOf } from './call-name.js'
 import type { MessagingLink } from './messaging-link.js'
-import { Pending } from './pending.js'
+import { Pending, Request } from './pending.js'
 
 /** A call as it is sent: everything checked, the arguments encoded, the deadline chosen. */
 export interface CallRequest {
@@ -59,17 +60,25 @@ export class Caller {
     return this.#pending.size
   }
 
-  async call(request: CallRequest): Promise<unknown> {
-    const name = nameOf(request.to, request.method)
-    this.#check(name)
-    const { signal } = request
+  /** Throws what can be told at once. */
+  call(request: CallRequest): Promise<unknown> {
+    const { to, method, payload, timeout, signal, idempotencyKey: key } = request
+    const { link, clock, evidence } = this.#options
+    this.#check(to, method)
     const givenUp = givenUpBy(signal)
-    if (givenUp) throw new CallAbortedError(name, { cause: givenUp.reason })
-    const answer = await this.#send(request, name)
-    if (answer === 'closed') throw new ClusterClosedError({ ...name, sent: 'maybe' })
-    if (typeof answer === 'function') throw answer()
-    if (answer.kind === 'failure') throw toCallerError(answer.error)
-    return decode(answer.payload, name)
+    if (givenUp) throw new CallAbortedError(nameOf(to, method), { cause: givenUp.reason })
+    const context = activeContext()
+    const sentAt = clock.now()
+    const deadline = Math.min(sentAt + timeout, context?.deadline ?? Number.POSITIVE_INFINITY)
+    const call = new OutgoingCall(request, { deadline, timeout: deadline - sentAt }, evidence, this.#expire)
+    this.#pending.open(deadline - sentAt, call)
+    const { id } = call
+    link.send({ kind: 'call', id, to, method, payload, deadline, chain: context?.chain, key } satisfies CallFrame)
+    if (signal || context) {
+      const giveUp = (reason: unknown): void => this.#giveUp(call, reason)
+      call.undo = [signal && this.#signals.on(signal, giveUp), context?.onAbort(giveUp)]
+    }
+    return call.answered
   }
 
   /** For requests that others keep: no call of this process has the same number. */
@@ -91,48 +100,90 @@ export class Caller {
     this.#pending.settleAll('closed')
   }
 
-  #check(name: CallName): void {
+  #check(to: WireTarget, method: string): void {
     const { link, limits } = this.#options
-    if (this.#closed) throw new ClusterClosedError(name)
-    if (link.full) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
+    if (this.#closed) throw new ClusterClosedError(nameOf(to, method))
+    if (link.full) throw new MailboxFullError({ ...nameOf(to, method), limit: limits.link, queue: 'link', sent: 'no' })
   }
 
-  #send({ to, method, payload, timeout, signal, idempotencyKey: key }: CallRequest, name: CallName): Promise<Answer> {
-    const { link, clock, evidence } = this.#options
-    const context = activeContext()
-    const sentAt = clock.now()
-    const deadline = Math.min(sentAt + timeout, context?.deadline ?? Number.POSITIVE_INFINITY)
-    return new Promise((resolve) => {
-      const release: (() => void)[] = []
-      const settle = (answer: Answer): void => {
-        for (const undo of release) undo()
-        evidence.forget(id)
-        resolve(answer)
-      }
-      const id = this.#pending.open(deadline, settle, (late) =>
-        this.#expire(late, { name, timeout: deadline - sentAt, due: deadline }),
-      )
-      link.send({ kind: 'call', id, to, method, payload, deadline, chain: context?.chain, key } satisfies CallFrame)
-      const giveUp = (reason: unknown): void => {
-        const aborted = (): TroupeError => new CallAbortedError({ ...name, sent: 'maybe' }, { cause: reason })
-        if (this.#pending.settle(id, aborted)) link.send({ kind: 'cancel', id })
-      }
-      if (signal) release.push(this.#signals.on(signal, giveUp))
-      if (context) release.push(context.onAbort(giveUp))
-    })
+  #giveUp({ id, name }: OutgoingCall, reason: unknown): void {
+    const aborted = (): TroupeError => new CallAbortedError({ ...name, sent: 'maybe' }, { cause: reason })
+    if (this.#pending.settle(id, aborted)) this.#options.link.send({ kind: 'cancel', id })
   }
 
   /** When it seems to wait in the primary still, what has arrived meanwhile is read first: it may have been sent long since. */
-  #expire(id: number, late: Late): void {
+  readonly #expire = ({ id, name, timeout, deadline: due }: OutgoingCall): void => {
+    const { link, evidence, clock } = this.#options
     const expire = (): void => {
       if (!this.#pending.has(id)) return
-      this.#options.link.send({ kind: 'cancel', id })
-      this.#pending.settle(id, this.#options.evidence.lateError(id, late))
+      link.send({ kind: 'cancel', id })
+      this.#pending.settle(id, evidence.lateError(id, { name, timeout, due }))
     }
-    if (this.#options.evidence.isHeld(id)) nextTurn(this.#options.clock, expire)
+    if (evidence.isHeld(id)) nextTurn(clock, expire)
     else expire()
   }
 }
+
+/** A call that has been sent, and its answer when there is one. */
+class OutgoingCall extends Request<Answer> {
+  /** Rejects with an error that is made for whoever awaits it. */
+  readonly answered: Promise<unknown>
+  readonly deadline: number
+  /** Milliseconds from when it was sent. */
+  readonly timeout: number
+  /** What takes back that it can be given up. */
+  undo: readonly ((() => void) | undefined)[] = NOTHING
+  readonly #to: WireTarget
+  readonly #method: string
+  readonly #evidence: CallEvidence
+  readonly #expire: (call: OutgoingCall) => void
+  #resolve!: (answer: Answer) => void
+
+  constructor(
+    { to, method }: CallRequest,
+    { deadline, timeout }: { readonly deadline: number; readonly timeout: number },
+    evidence: CallEvidence,
+    expire: (call: OutgoingCall) => void,
+  ) {
+    super()
+    this.#to = to
+    this.#method = method
+    this.deadline = deadline
+    this.timeout = timeout
+    this.#evidence = evidence
+    this.#expire = expire
+    this.answered = new Promise<Answer>((resolve) => {
+      this.#resolve = resolve
+    }).then((answer) => this.#take(answer))
+  }
+
+  get name(): CallName {
+    return nameOf(this.#to, this.#method)
+  }
+
+  settle(answer: Answer): void {
+    for (const undo of this.undo) undo?.()
+    this.#evidence.forget(this.id)
+    this.#resolve(answer)
+  }
+
+  late(): void {
+    this.#expire(this)
+  }
+
+  #take(answer: Answer): unknown {
+    try {
+      if (answer === 'closed') throw new ClusterClosedError({ ...this.name, sent: 'maybe' })
+      if (typeof answer === 'function') throw answer()
+      if (answer.kind === 'failure') throw toCallerError(answer.error)
+      return decode(answer.payload, this.name)
+    } catch (error) {
+      throw withoutOwnFrames(error)
+    }
+  }
+}
+
+const NOTHING: readonly never[] = []
 
 function decode(payload: Payload, name: CallName): unknown {
   try {

@@ -30,16 +30,9 @@ export class Directory {
     const resolution = resolve(to, {
       workers: this.#members.workers,
       turn: this.#turn,
-      hasRoom: (incarnation) => {
-        const endpoint = this.endpoints.get(incarnation)
-        if (!endpoint) return true
-        return (
-          endpoint.serving.size < this.#limits.mailbox &&
-          !endpoint.full &&
-          !endpoint.leaving &&
-          !refusedBy?.has(endpoint)
-        )
-      },
+      hasRoom: refusedBy
+        ? (incarnation) => this.#hasRoom(incarnation) && !refusedBy.has(this.endpoints.get(incarnation) as Endpoint)
+        : this.#hasRoom,
     })
     if (resolution.kind === 'full' && typeof to === 'number' && this.#endpointOf(to)?.leaving) {
       return { kind: 'nobody', reason: `worker ${to} is being removed` }
@@ -57,6 +50,12 @@ export class Directory {
   noRoom(call: Pick<CallFrame, 'to' | 'method'>): WorkerUnavailableError {
     const reason = `the worker is starting, and ${this.#limits.waiting} calls wait for it already (\`limits.waiting\`)`
     return new WorkerUnavailableError({ ...nameOf(call), reason })
+  }
+
+  readonly #hasRoom = (incarnation: Incarnation): boolean => {
+    const endpoint = this.endpoints.get(incarnation)
+    if (!endpoint) return true
+    return endpoint.serving.size < this.#limits.mailbox && !endpoint.full && !endpoint.leaving
   }
 
   #endpointOf(id: number): Endpoint | undefined {

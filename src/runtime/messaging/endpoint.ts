@@ -3,6 +3,7 @@ import { MailboxFullError, type WorkerGoneDetails, type WorkerGoneError } from '
 import type { CallFrame, DownFrame, MessageFrame, MessagingDownFrame, WireTarget } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import type { Transport } from '../../protocol/transport.js'
+import { Numbered } from '../numbered.js'
 import type { Told } from './call-evidence.js'
 import type { StreamWindow } from './streams/stream-window.js'
 
@@ -49,9 +50,9 @@ export class Endpoint {
   readonly #link: DownLink
   readonly #linkLimit: number
   /** Calls that it was sent and has not answered, by route. */
-  readonly serving = new Map<number, Route>()
+  readonly serving = new Numbered<Route>()
   /** Calls that it made and has no answer to, by its own number. */
-  readonly waiting = new Map<number, Route>()
+  readonly waiting = new Numbered<Route>()
 
   /** Of the casts that it makes, by their address. */
   readonly casts = new Map<WireTarget, CastProgress>()

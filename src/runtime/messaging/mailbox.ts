@@ -1,10 +1,15 @@
+import { Numbered } from '../numbered.js'
+
 /** A call or a cast, to the mailbox. */
 export interface Letter {
   readonly method: string
-  /** The router's number for the call, and those of the calls that wait for it. A cast has none. */
+  /** The router's number for the call. A cast has none. */
   readonly route: number | undefined
-  readonly ancestors: readonly number[]
-  readonly start: () => void
+  /** Its number among all that have started here. The mailbox gives it. */
+  place: number
+  /** Does the call with that route wait for this one? */
+  isAwaitedBy(route: number): boolean
+  start(): void
 }
 
 export type Admission = 'started' | 'queued' | 'full' | 'cycle'
@@ -24,11 +29,17 @@ export interface MailboxOptions {
  */
 export class Mailbox {
   readonly #options: MailboxOptions
-  readonly #running = new Set<Letter>()
+  /** By their places. */
+  readonly #running = new Numbered<Letter>()
   /** Of those, how many are of a method. */
-  readonly #runningOf = new Map<string, number>()
+  readonly #runningOf = new Map<string, { count: number }>()
   readonly #waiting = new Set<Letter>()
   readonly #abandoned = new Set<Letter>()
+  #lastPlace = 0
+  /** Some who waited are being started. */
+  #isHandingOn = false
+  /** A place has become free meanwhile. */
+  #isFreed = false
 
   constructor(options: MailboxOptions) {
     this.#options = options
@@ -49,7 +60,7 @@ export class Mailbox {
   }
 
   get runningMethods(): string[] {
-    return [...this.#running].map(({ method }) => method)
+    return this.#running.values().map(({ method }) => method)
   }
 
   admit(letter: Letter): Admission {
@@ -65,34 +76,48 @@ export class Mailbox {
 
   /** The letter has ended: its place goes to whoever waited longest and may now start. */
   release(letter: Letter): void {
-    if (!this.#running.delete(letter)) return
+    if (!this.#running.delete(letter.place)) return
     this.#count(letter.method, -1)
-    this.#abandoned.delete(letter)
-    for (const next of this.#waiting) {
-      if (this.#running.size >= this.#options.concurrency) return
-      if (!this.#mayStart(next)) continue
-      this.#waiting.delete(next)
-      this.#start(next)
-    }
+    if (this.#abandoned.size > 0) this.#abandoned.delete(letter)
+    if (this.#waiting.size > 0) this.#handOn()
   }
 
   /** Nobody waits for it any more. One that runs keeps its place, and is counted as abandoned: true. */
   withdraw(letter: Letter): boolean {
-    if (this.#waiting.delete(letter) || !this.#running.has(letter)) return false
+    if (this.#waiting.delete(letter) || !this.#running.has(letter.place)) return false
     this.#abandoned.add(letter)
     return true
   }
 
+  /** One that ends as soon as it has started leaves its place to the next in the same go: not from within, however many. */
+  #handOn(): void {
+    this.#isFreed = true
+    if (this.#isHandingOn) return
+    this.#isHandingOn = true
+    while (this.#isFreed) {
+      this.#isFreed = false
+      for (const next of this.#waiting) {
+        if (this.#workerIsFull()) break
+        if (!this.#mayStart(next)) continue
+        this.#waiting.delete(next)
+        this.#start(next)
+      }
+    }
+    this.#isHandingOn = false
+  }
+
   #start(letter: Letter): void {
-    this.#running.add(letter)
+    letter.place = ++this.#lastPlace
+    this.#running.set(letter.place, letter)
     this.#count(letter.method, 1)
     letter.start()
   }
 
+  /** Methods are few, and theirs to stay. */
   #count(method: string, more: 1 | -1): void {
-    const count = (this.#runningOf.get(method) ?? 0) + more
-    if (count > 0) this.#runningOf.set(method, count)
-    else this.#runningOf.delete(method)
+    const running = this.#runningOf.get(method)
+    if (running) running.count += more
+    else this.#runningOf.set(method, { count: more })
   }
 
   #mayStart(letter: Letter): boolean {
@@ -104,14 +129,15 @@ export class Mailbox {
   }
 
   #methodIsFull(method: string): boolean {
-    return (this.#runningOf.get(method) ?? 0) >= this.#options.concurrencyOf(method)
+    return (this.#runningOf.get(method)?.count ?? 0) >= this.#options.concurrencyOf(method)
   }
 
   /** Every place that it could get, in the worker or of its method, is held by a call that waits for it. */
   #waitsForItself(letter: Letter): boolean {
-    const waits = ({ route }: Letter): boolean => route !== undefined && letter.ancestors.includes(route)
-    if (this.#workerIsFull() && [...this.#running].every(waits)) return true
+    const waits = ({ route }: Letter): boolean => route !== undefined && letter.isAwaitedBy(route)
+    const running = this.#running.values()
+    if (this.#workerIsFull() && running.every(waits)) return true
     if (!this.#methodIsFull(letter.method)) return false
-    return [...this.#running].every((other) => other.method !== letter.method || waits(other))
+    return running.every((other) => other.method !== letter.method || waits(other))
   }
 }

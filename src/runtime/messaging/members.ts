@@ -48,7 +48,9 @@ export class Members {
    */
   traits(to: WorkerId | 'any', method: string): MethodTraits | undefined {
     const own = to === 'any' ? undefined : this.workers.get(to)
-    for (const worker of own ? [own, ...this.workers.values()] : this.workers.values()) {
+    const traits = own && traitsOf(own.methods, method)
+    if (traits) return traits
+    for (const worker of this.workers.values()) {
       const traits = traitsOf(worker.methods, method)
       if (traits) return traits
     }

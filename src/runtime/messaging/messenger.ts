@@ -81,13 +81,19 @@ export abstract class Messenger<C extends AnyContract> {
    * Calls a method of one worker, of the least busy one (`'any'`), or of the primary. Settles exactly once, at the latest
    * at its deadline: with the method's value, or with an error of the catalogue.
    */
-  async call<T extends Target, K extends MethodName<MethodsOf<C, T>>>(
+  call<T extends Target, K extends MethodName<MethodsOf<C, T>>>(
     target: T,
     method: K,
     args: MethodArgs<MethodsOf<C, T>, K>,
-    options: CallOptions = {},
+    options: CallOptions = NO_OPTIONS,
   ): Promise<MethodResult<MethodsOf<C, T>, K>> {
-    return (await this.#call(readTarget(target), method, args, options)) as MethodResult<MethodsOf<C, T>, K>
+    let to: WireTarget
+    try {
+      to = readTarget(target)
+    } catch (error) {
+      return Promise.reject(withoutOwnFrames(error))
+    }
+    return this.#call(to, method, args, options) as Promise<MethodResult<MethodsOf<C, T>, K>>
   }
 
   /**
@@ -239,22 +245,26 @@ export abstract class Messenger<C extends AnyContract> {
     })
   }
 
-  async #call(to: WireTarget, method: string, args: unknown, options: CallOptions): Promise<unknown> {
+  /** Whatever is wrong with it is told by the promise. */
+  #call(to: WireTarget, method: string, args: unknown, options: CallOptions): Promise<unknown> {
     const { peer, timeouts } = this.#options
     try {
-      const { timeout, signal, idempotencyKey } = readCallOptions(options)
-      const payload = peer.encodeArgs(readArgs(method, args), to, method)
-      const traits = this.#traits(to, method)
-      return await peer.caller.call({
+      const values = readArgs(method, args)
+      const { timeout, signal, idempotencyKey } = options === NO_OPTIONS ? NO_OPTIONS : readCallOptions(options)
+      const payload = peer.encodeArgs(values, to, method)
+      return peer.caller.call({
         to,
         method,
         payload,
-        timeout: timeout ?? traits?.timeout ?? timeouts.call,
+        timeout: timeout ?? this.#traits(to, method)?.timeout ?? timeouts.call,
         signal,
         idempotencyKey,
       })
     } catch (error) {
-      throw withoutOwnFrames(error)
+      return Promise.reject(withoutOwnFrames(error))
     }
   }
 }
+
+/** Most calls have none. */
+const NO_OPTIONS: CallOptions = Object.freeze({})

@@ -1,14 +1,14 @@
 import { MethodKindError } from '../../protocol/errors.js'
 import type { InvokeFrame } from '../../protocol/frames.js'
 import { decodePayload } from '../../protocol/payload.js'
-import { validate } from '../../protocol/schema.js'
+import { type StandardSchema, validate } from '../../protocol/schema.js'
 import type { Answer, Answers } from './answers.js'
 import { type CallContext, runInContext } from './call-context.js'
 import type { RegisteredMethod } from './method-registry.js'
 import { closeIterator } from './streams/stream-sender.js'
 import { isAsyncIterable, isGenerator, type StreamSenders } from './streams/stream-senders.js'
 
-/** Runs one method for one call, from its encoded arguments to its answer. Never throws. */
+/** Runs one method for one call, from its encoded arguments to its answer. What it rejects with is the method's error. */
 export class MethodRunner {
   readonly #answers: Answers
   readonly #streams: StreamSenders
@@ -18,41 +18,99 @@ export class MethodRunner {
     this.#streams = streams
   }
 
-  /** Looking at a value runs code of its own (a Proxy's traps, a getter), which may throw as the method may. */
-  async run(frame: InvokeFrame, context: CallContext, method: RegisteredMethod): Promise<Answer> {
+  /**
+   * Gives the answer at once when the method gives its value at once: no promise is made for it then. Looking at a value runs
+   * code of its own (a Proxy's traps, a getter), which may throw as the method may.
+   */
+  run(frame: InvokeFrame, context: CallContext, method: RegisteredMethod): Answer | Promise<Answer> {
     try {
-      return await this.#carryOut(frame, context, method)
+      const args = this.#argsOf(frame)
+      if (!Array.isArray(args)) return args
+      if (method.options.input) return this.#validated(frame, context, method, args)
+      return this.#call(frame, context, method, args)
     } catch (error) {
       return this.#answers.thrown(frame, error)
     }
   }
 
-  /** Three steps, because it matters whose error it is: ours before the method ran, the method's, ours after it. */
-  async #carryOut(frame: InvokeFrame, context: CallContext, { run, options }: RegisteredMethod): Promise<Answer> {
-    let args: unknown[]
+  /** Whose error it is matters: ours before the method ran, the method's, ours after it. */
+  #argsOf(frame: InvokeFrame): unknown[] | Answer {
     try {
       const decoded = decodePayload(frame.payload, 'args')
-      args = Array.isArray(decoded) ? (decoded as unknown[]) : []
-      if (options.input) args[0] = await validate(options.input, args[0], `the argument of ${frame.method}`)
+      return Array.isArray(decoded) ? (decoded as unknown[]) : []
     } catch (error) {
       return this.#answers.failure(frame, error, 'no')
     }
+  }
+
+  async #validated(
+    frame: InvokeFrame,
+    context: CallContext,
+    method: RegisteredMethod,
+    args: unknown[],
+  ): Promise<Answer> {
+    const { input } = method.options
+    try {
+      if (input) args[0] = await validate(input, args[0], `the argument of ${frame.method}`)
+    } catch (error) {
+      return this.#answers.failure(frame, error, 'no')
+    }
+    return await this.#call(frame, context, method, args)
+  }
+
+  #call(
+    frame: InvokeFrame,
+    context: CallContext,
+    { run, options }: RegisteredMethod,
+    args: unknown[],
+  ): Answer | Promise<Answer> {
     let value: unknown
     try {
-      const returned = runInContext(context, () => run(...args))
+      value = runInContext(context, run, ...args)
       // A value that is there is encoded now, before another call of this batch can change what it refers to.
-      value = isThenable(returned) ? await returned : returned
+      if (isThenable(value)) return this.#settled(frame, context, options, value)
     } catch (error) {
       return this.#answers.thrown(frame, error)
     }
-    if (frame.stream) return await this.#read(frame, context, value, options)
+    return this.#answer(frame, context, options, value)
+  }
+
+  async #settled(
+    frame: InvokeFrame,
+    context: CallContext,
+    options: RegisteredMethod['options'],
+    promise: PromiseLike<unknown>,
+  ): Promise<Answer> {
+    try {
+      const value = await promise
+      return await this.#answer(frame, context, options, value)
+    } catch (error) {
+      return this.#answers.thrown(frame, error)
+    }
+  }
+
+  #answer(
+    frame: InvokeFrame,
+    context: CallContext,
+    options: RegisteredMethod['options'],
+    value: unknown,
+  ): Answer | Promise<Answer> {
+    if (frame.stream) return this.#read(frame, context, value, options)
     if (isGenerator(value)) {
       void closeIterator(value)
       return this.#answers.failure(frame, new MethodKindError({ kind: 'undeclared' }), 'yes')
     }
+    if (options.output) return this.#validatedResult(frame, options.output, value)
     try {
-      if (options.output) value = await validate(options.output, value, `the result of ${frame.method}`)
       return this.#answers.result(frame, value)
+    } catch (error) {
+      return this.#answers.failure(frame, error, 'yes')
+    }
+  }
+
+  async #validatedResult(frame: InvokeFrame, output: StandardSchema, value: unknown): Promise<Answer> {
+    try {
+      return this.#answers.result(frame, await validate(output, value, `the result of ${frame.method}`))
     } catch (error) {
       return this.#answers.failure(frame, error, 'yes')
     }

@@ -1,9 +1,15 @@
 import type { Clock, Timer } from '../clock.js'
+import { Numbered } from '../numbered.js'
 
-/** One request of this process that has no answer yet. */
-interface Entry<Answer> {
-  readonly settle: (answer: Answer) => void
-  readonly timer: Timer
+/** One request of this process, from when it is sent until it has an answer. */
+export abstract class Request<Answer> {
+  /** Of its process, never used again. */
+  id = 0
+  timer: Timer | undefined
+
+  abstract settle(answer: Answer): void
+  /** At the deadline: settles it with what is known then, at once or within that turn. */
+  abstract late(): void
 }
 
 /**
@@ -12,7 +18,7 @@ interface Entry<Answer> {
  * only who took it out settles it: that is the whole of "exactly once".
  */
 export class Pending<Answer> {
-  readonly #entries = new Map<number, Entry<Answer>>()
+  readonly #requests = new Numbered<Request<Answer>>()
   readonly #clock: Clock
   #lastId = 0
 
@@ -21,11 +27,11 @@ export class Pending<Answer> {
   }
 
   get size(): number {
-    return this.#entries.size
+    return this.#requests.size
   }
 
   has(id: number): boolean {
-    return this.#entries.has(id)
+    return this.#requests.has(id)
   }
 
   /** A number that no other request of this process has, for one that is kept elsewhere. */
@@ -33,24 +39,23 @@ export class Pending<Answer> {
     return ++this.#lastId
   }
 
-  /** `late` is called at the deadline, and settles it with what is known then: at once, or within that turn. */
-  open(deadline: number, settle: (answer: Answer) => void, late: (id: number) => void): number {
-    const id = this.nextId()
-    const timer = this.#clock.after(deadline - this.#clock.now(), () => late(id))
-    this.#entries.set(id, { settle, timer })
-    return id
+  /** `ms`: until its deadline. */
+  open(ms: number, request: Request<Answer>): void {
+    request.id = this.nextId()
+    request.timer = this.#clock.after(ms, () => request.late())
+    this.#requests.set(request.id, request)
   }
 
   /** False when nobody waits for it any more: late, foreign or doubled. */
   settle(id: number, answer: Answer): boolean {
-    const entry = this.#entries.get(id)
-    this.#entries.delete(id)
-    entry?.timer.cancel()
-    entry?.settle(answer)
-    return entry !== undefined
+    const request = this.#requests.delete(id)
+    if (!request) return false
+    request.timer?.cancel()
+    request.settle(answer)
+    return true
   }
 
   settleAll(answer: Answer): void {
-    for (const id of [...this.#entries.keys()]) this.settle(id, answer)
+    for (const { id } of this.#requests.values()) this.settle(id, answer)
   }
 }

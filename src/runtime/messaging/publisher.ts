@@ -3,7 +3,7 @@ import type { PublishFrame, ReceiptFrame } from '../../protocol/frames.js'
 import { acknowledgementOf } from './broadcast.js'
 import type { SendingOptions } from './caller.js'
 import { HandOver } from './messaging-link.js'
-import { Pending } from './pending.js'
+import { Pending, Request } from './pending.js'
 
 /** How much later than the router a publisher gives up by itself: only a primary that does not run at all is that late. */
 const RECEIPT_GRACE = 1_000
@@ -43,13 +43,11 @@ export class Publisher {
     const deadline = clock.now() + timeout
     const answer = await new Promise<Answer>((settle) => {
       const method = acknowledgementOf(channel)
-      const ref = this.#pending.open(deadline + RECEIPT_GRACE, settle, (late) =>
-        this.#pending.settle(
-          late,
-          () => new CallTimeoutError({ target: 'primary', method, timeout, sent: 'maybe', stage: { kind: 'unknown' } }),
-        ),
-      )
-      link.send({ kind: 'publish', ...message, ref, deadline } satisfies PublishFrame)
+      const timedOut = (): TroupeError =>
+        new CallTimeoutError({ target: 'primary', method, timeout, sent: 'maybe', stage: { kind: 'unknown' } })
+      const receipt = new AwaitedReceipt(settle, () => this.#pending.settle(receipt.id, timedOut))
+      this.#pending.open(timeout + RECEIPT_GRACE, receipt)
+      link.send({ kind: 'publish', ...message, ref: receipt.id, deadline } satisfies PublishFrame)
     })
     if (typeof answer === 'function') throw answer()
     return answer
@@ -71,5 +69,16 @@ export class Publisher {
     if (this.#closed) throw new ClusterClosedError(name)
     if (link.full) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
     return name
+  }
+}
+
+class AwaitedReceipt extends Request<Answer> {
+  readonly settle: (answer: Answer) => void
+  readonly late: () => void
+
+  constructor(settle: (answer: Answer) => void, late: () => void) {
+    super()
+    this.settle = settle
+    this.late = late
   }
 }

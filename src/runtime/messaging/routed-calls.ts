@@ -82,12 +82,11 @@ export class RoutedCalls {
   }
 
   answer(target: Endpoint, frame: ResultFrame | FailureFrame): void {
-    const route = target.serving.get(frame.id)
+    const route = target.serving.delete(frame.id)
     if (!route) {
       this.unexpected++
       return
     }
-    target.serving.delete(route.id)
     if (frame.kind === 'failure' && mayTryAnother(route.frame, frame.error.code) && !this.#closed) {
       route.target = undefined
       route.refused = { by: new Set(route.refused?.by).add(target), error: frame.error }
@@ -95,7 +94,12 @@ export class RoutedCalls {
     } else if (frame.kind === 'failure' && route.lost && wasNotSent(frame)) this.fail(route, route.lost)
     else {
       route.caller.waiting.delete(route.frame.id)
-      route.caller.send({ ...frame, id: route.frame.id })
+      const { id } = route.frame
+      route.caller.send(
+        frame.kind === 'result'
+          ? { kind: 'result', id, payload: frame.payload }
+          : { kind: 'failure', id, error: frame.error },
+      )
     }
     this.#options.fewer()
   }
@@ -124,8 +128,8 @@ export class RoutedCalls {
 
   /** A process is gone: those whom it had called may stop, and its own callers learn how it ended. */
   gone(endpoint: Endpoint, ending: Ending): void {
-    for (const route of [...endpoint.waiting.values()]) this.#abandon(route)
-    for (const route of [...endpoint.serving.values()]) {
+    for (const route of endpoint.waiting.values()) this.#abandon(route)
+    for (const route of endpoint.serving.values()) {
       this.#lose(route, this.#goneError(route, endpoint.ref, ending))
     }
   }

@@ -12,7 +12,8 @@ import type { Limits, Timeouts } from '../limits.js'
 import type { Logger } from '../logger.js'
 import { ChannelGuard } from '../transports/channel-guard.js'
 import { type IpcOptions, IpcTransport } from '../transports/ipc.js'
-import { limitWrites, lineLimit } from '../transports/line-limit.js'
+import { lineLimit } from '../transports/line-limit.js'
+import { NodeChannel } from '../transports/node-channel.js'
 import { ReadPace } from '../transports/read-pace.js'
 import { writeIdentity } from '../worker-identity.js'
 import type { Child, ChildEvents, Launcher, LaunchSettings } from './child.js'
@@ -109,8 +110,8 @@ function guard(
     dropped: (what) => drops.add('forged', `dropped a message (${what}) that worker ${id} has no reason to send`),
     listenerThrew: (error) => logger.error(`a listener of 'message' threw on a message of worker ${id}`, error),
   })
-  if (guardsLines) limitWrites(worker.process, limit)
-  else logger.warn(`this version of node keeps a worker's channel elsewhere: what it writes there is not checked`)
+  if (!guardsLines)
+    logger.warn(`this version of node keeps a worker's channel elsewhere: what it writes there is not checked`)
 }
 
 function toSettings({ env: _, args, execArgv, stdio, silent, ...rest }: ProcessOptions): ClusterSettings {
@@ -141,7 +142,8 @@ class ClusterChild implements Child {
       onUnsendable: (error) => logger.error(`a frame for process ${pid} could not be sent`, error),
       onMalformed: (count) => drops.add('malformed', `dropped ${count} malformed frames from process ${pid}`),
     }
-    this.link = new IpcTransport<DownFrame, UpFrame>(worker.process, options, standInFor)
+    const channel = new NodeChannel(worker.process, lineLimit(limits.payload))
+    this.link = new IpcTransport<DownFrame, UpFrame>(channel, options, standInFor)
     const forwarded = processes.stdio === undefined && !processes.silent
     const forward = (bytes: Buffer): void => void (forwarded && process.stderr.write(bytes))
     this.#output = new WorkerOutput(worker.process.stderr, { clock, forward })

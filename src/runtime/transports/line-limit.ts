@@ -1,5 +1,3 @@
-import { type ChannelHandle, channelHandleOf } from './channel-handle.js'
-
 /*
  * How long one message may be as it is written: a line of JSON. Whoever sends a longer one is told so by `process.send`
  * itself, and whoever writes one all the same is stopped before node has parsed it.
@@ -22,19 +20,6 @@ export class MessageTooLargeError extends RangeError {
     super(
       `A message of ${size} bytes is larger than ${limit}, the limit of the channel to the other process. Send less, or raise \`limits.payload\``,
     )
-  }
-}
-
-/** Makes `process.send` refuse what the other side would not read. Costs a comparison of lengths per message. */
-export function limitWrites(process: object, limit: number): void {
-  const channel = channelHandleOf(process)
-  if (!channel) return
-  const write = channel.writeUtf8String
-  channel.writeUtf8String = function writeUtf8String(this: ChannelHandle, request, text, handle) {
-    // A character has at most three bytes, so that nearly every message is known to fit without being looked at.
-    if (text.length * 3 > limit && Buffer.byteLength(text) > limit)
-      throw new MessageTooLargeError(Buffer.byteLength(text), limit)
-    return write.call(this, request, text, handle)
   }
 }
 

@@ -4,6 +4,17 @@ import { type Letter, Mailbox, type MailboxOptions } from '../../../src/runtime/
 
 const NONE = Number.POSITIVE_INFINITY
 
+interface Fields {
+  readonly method?: string
+  readonly route?: number
+  /** The calls that wait for it. */
+  readonly ancestors?: readonly number[]
+}
+
+function letterOf({ method = 'm', route, ancestors = [] }: Fields, start: () => void): Letter {
+  return { method, route, place: 0, isAwaitedBy: (other) => ancestors.includes(other), start }
+}
+
 function open(options: Partial<MailboxOptions> & { methods?: Record<string, number> } = {}) {
   const started: string[] = []
   const mailbox = new Mailbox({
@@ -11,12 +22,7 @@ function open(options: Partial<MailboxOptions> & { methods?: Record<string, numb
     concurrency: options.concurrency ?? NONE,
     concurrencyOf: (method) => options.methods?.[method] ?? NONE,
   })
-  const letter = (name: string, { method = 'm', route, ancestors = [] }: Partial<Letter> = {}): Letter => ({
-    method,
-    route,
-    ancestors,
-    start: () => started.push(name),
-  })
+  const letter = (name: string, fields: Fields = {}): Letter => letterOf(fields, () => started.push(name))
   return { mailbox, started, letter }
 }
 
@@ -103,12 +109,8 @@ test('who runs keeps its place when nobody waits for it any more', () => {
 
 test('a letter that only its own ancestors of the same method hold back is a cycle, whatever else runs', () => {
   const { mailbox } = open({ concurrency: 2, methods: { serial: 1 } })
-  const make = (method: string, route: number, ancestors: number[] = []): Letter => ({
-    method,
-    route,
-    ancestors,
-    start() {},
-  })
+  const make = (method: string, route: number, ancestors: number[] = []): Letter =>
+    letterOf({ method, route, ancestors }, () => {})
   mailbox.admit(make('serial', 1))
   mailbox.admit(make('free', 2))
   expect(mailbox.admit(make('serial', 3, [1]))).toBe('cycle')
@@ -124,24 +126,21 @@ test('releasing twice frees one place', () => {
 })
 
 test('a letter that ends while it starts passes its place on', () => {
-  const { mailbox, started } = open({ concurrency: 1 })
+  const { mailbox, started } = open({ concurrency: 1, limit: 100_000 })
   const quick = (name: string): Letter => {
-    const letter: Letter = {
-      method: 'm',
-      route: undefined,
-      ancestors: [],
-      start() {
-        started.push(name)
-        mailbox.release(letter)
-      },
-    }
+    const letter = letterOf({}, () => {
+      started.push(name)
+      mailbox.release(letter)
+    })
     return letter
   }
-  const slow: Letter = { method: 'm', route: undefined, ancestors: [], start: () => started.push('slow') }
+  const slow = letterOf({}, () => started.push('slow'))
   mailbox.admit(slow)
-  for (const name of ['a', 'b', 'c']) mailbox.admit(quick(name))
+  // So many that one inside the other would overflow the stack.
+  const names = Array.from({ length: 50_000 }, (_, index) => `${index}`)
+  for (const name of names) mailbox.admit(quick(name))
   mailbox.release(slow)
-  expect(started).toEqual(['slow', 'a', 'b', 'c'])
+  expect(started).toEqual(['slow', ...names])
   expect(mailbox.size).toBe(0)
 })
 
@@ -196,12 +195,7 @@ test('never more run than may, none is lost, whatever comes and goes', () => {
       const mailbox = new Mailbox({ limit: 10, concurrency, concurrencyOf: (method) => limits[method] ?? NONE })
       for (const step of steps) {
         if ('admit' in step) {
-          const letter: Letter = {
-            method: step.admit,
-            route: undefined,
-            ancestors: [],
-            start: () => running.add(letter),
-          }
+          const letter = letterOf({ method: step.admit }, () => running.add(letter))
           if (mailbox.admit(letter) !== 'full') accepted.push(letter)
         } else {
           const [letter] = accepted.splice(step.release % Math.max(1, accepted.length), 1)

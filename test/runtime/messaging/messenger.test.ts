@@ -17,6 +17,7 @@ import {
 } from '../../../src/protocol/errors.js'
 import type { CallFrame, MemberRecord, MessagingUpFrame, PublishFrame } from '../../../src/protocol/frames.js'
 import type { ProcessRef } from '../../../src/protocol/ids.js'
+import { InlineText } from '../../../src/protocol/inline-text.js'
 import type { MethodTable } from '../../../src/protocol/method-table.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../src/runtime/limits.js'
@@ -361,7 +362,7 @@ describe('a full link', () => {
       payload: { plain: [1, 2] },
     })
     await p.clock.settle()
-    expect(p.sent).toEqual([{ kind: 'result', id: 5, payload: { plain: 3 } }])
+    expect(p.sent).toEqual([{ kind: 'result', id: 5, payload: new InlineText('{"plain":3}') }])
   })
 })
 
@@ -408,7 +409,7 @@ describe('a cast', () => {
     expect(await standing(cast)).toBe('pending')
     flush()
     expect(await standing(cast)).toBeUndefined()
-    expect(p.sent).toEqual([{ kind: 'call', to: 2, method: 'note', payload: { plain: ['x'] } }])
+    expect(p.sent).toEqual([{ kind: 'call', to: 2, method: 'note', payload: new InlineText('{"plain":["x"]}') }])
     expect(p.clock.armed).toBe(0)
   })
 

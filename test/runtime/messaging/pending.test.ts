@@ -1,17 +1,31 @@
 import { expect, test } from 'vitest'
-import { Pending } from '../../../src/runtime/messaging/pending.js'
+import { Pending, Request } from '../../../src/runtime/messaging/pending.js'
 import { FakeClock } from '../../support/fake-clock.js'
+
+class Asked extends Request<string> {
+  readonly settle: (answer: string) => void
+  readonly #pending: Pending<string>
+
+  constructor(settle: (answer: string) => void, pending: Pending<string>) {
+    super()
+    this.settle = settle
+    this.#pending = pending
+  }
+
+  late(): void {
+    this.#pending.settle(this.id, 'late')
+  }
+}
 
 function open() {
   const clock = new FakeClock()
   const pending = new Pending<string>(clock)
   const settled: string[] = []
-  const ask = (ms = 100): number =>
-    pending.open(
-      clock.now() + ms,
-      (answer) => settled.push(answer),
-      (id) => pending.settle(id, 'late'),
-    )
+  const ask = (ms = 100): number => {
+    const request = new Asked((answer) => settled.push(answer), pending)
+    pending.open(ms, request)
+    return request.id
+  }
   return { clock, pending, settled, ask }
 }
 
@@ -72,18 +86,10 @@ test('all can be settled at once, also when settling opens a new one', () => {
   const settled: string[] = []
   const again = (answer: string): void => {
     settled.push(answer)
-    pending.open(
-      clock.now() + 5,
-      (late) => settled.push(`new ${late}`),
-      () => {},
-    )
+    pending.open(5, new Asked((late) => settled.push(`new ${late}`), pending))
   }
-  pending.open(clock.now() + 5, again, () => {})
-  pending.open(
-    clock.now() + 5,
-    (answer) => settled.push(answer),
-    () => {},
-  )
+  pending.open(5, new Asked(again, pending))
+  pending.open(5, new Asked((answer) => settled.push(answer), pending))
   pending.settleAll('closed')
   expect(settled).toEqual(['closed', 'closed'])
   expect(pending.size).toBe(1)

@@ -3,7 +3,7 @@ import { assert, describe, expect, test } from 'vitest'
 import { PayloadError } from '../../../src/protocol/errors.js'
 import { encodePayload } from '../../../src/protocol/payload.js'
 import { toThrown } from '../../../src/protocol/thrown.js'
-import { LineMeter, limitWrites, lineLimit } from '../../../src/runtime/transports/line-limit.js'
+import { LineMeter, lineLimit } from '../../../src/runtime/transports/line-limit.js'
 
 describe('a line takes', () => {
   const payload = 64 * 1024
@@ -63,38 +63,4 @@ test('the meter tells the longest line, however it is cut', () => {
       assert.isAtMost(longest, Math.max(real, size))
     }),
   )
-})
-
-describe('writing', () => {
-  function limited(limit: number) {
-    const written: string[] = []
-    const channel = {
-      onread() {},
-      writeUtf8String: (_: object, text: string) => written.push(text),
-    }
-    limitWrites({ [Symbol('kChannelHandle')]: channel }, limit)
-    return { written, write: (text: string) => channel.writeUtf8String({}, text) }
-  }
-
-  test('up to the limit in bytes, whatever they spell', () => {
-    const { written, write } = limited(9)
-    write('123456789')
-    write('äöü')
-    write('日本語')
-    expect(written).toHaveLength(3)
-  })
-
-  test.each(['1234567890', 'äöüäö', '日本語x', '😀😀😀'])(
-    'over it nothing is written, and the sender is told: %s',
-    (text) => {
-      const { written, write } = limited(9)
-      expect(() => write(text)).toThrow(RangeError)
-      expect(() => write(text)).toThrow(/A message of 1\d bytes is larger than 9, the limit.*limits\.payload/)
-      expect(written).toEqual([])
-    },
-  )
-
-  test('a process without a channel is left alone', () => {
-    expect(() => limitWrites({}, 9)).not.toThrow()
-  })
 })

@@ -1,0 +1,84 @@
+import { batchText, isBatch } from '../../protocol/codec.js'
+import { BATCH_TAG, type Batch } from '../../protocol/frames.js'
+import { Numbered } from '../numbered.js'
+import { type ChannelHandle, channelHandleOf } from './channel-handle.js'
+import type { IpcChannel } from './ipc.js'
+import { MessageTooLargeError } from './line-limit.js'
+
+/** A `ChildProcess`, or `process` in a child. */
+type NodeProcess = IpcChannel & object
+
+/** What node writes for a batch whose own text is here: its number follows. */
+const STAND_IN = `{"cmd":"${BATCH_TAG}","line":`
+
+/**
+ * Node's IPC channel, with our own text for our own messages. `process.send` makes JSON of what it is given, which for a
+ * batch of calls costs more than all the rest of the way: it is given a stand-in of one number, and where node hands the text
+ * of that to the pipe, the batch's text takes its place. All else is node's as ever: the order, the callback, what waits
+ * while a socket is under way. Where node keeps its pipe elsewhere, batches are sent as objects.
+ *
+ * Also refuses, for everybody who sends here, what is longer than the other side would read.
+ */
+export class NodeChannel implements IpcChannel {
+  readonly #process: NodeProcess
+  readonly #limit: number
+  readonly #writesText: boolean
+  /** Given to node and not written yet. */
+  readonly #lines = new Numbered<string>()
+  #last = 0
+
+  constructor(process: NodeProcess, limit: number) {
+    this.#process = process
+    this.#limit = limit
+    const pipe = channelHandleOf(process)
+    this.#writesText = pipe !== undefined
+    if (pipe) this.#watch(pipe)
+  }
+
+  get connected(): boolean | undefined {
+    return this.#process.connected
+  }
+
+  send(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean {
+    const { send } = this.#process
+    if (!send) return true
+    // What comes with a handle, node wraps in a message of its own.
+    if (!this.#writesText || handle !== undefined || !isBatch(message))
+      return send.call(this.#process, message, handle, options, callback)
+    const line = ++this.#last
+    this.#lines.set(line, batchText(message as Batch<{ readonly kind: string }>))
+    try {
+      return send.call(this.#process, { cmd: BATCH_TAG, line }, undefined, options, (error) => {
+        this.#lines.delete(line)
+        callback(error)
+      })
+    } catch (error) {
+      this.#lines.delete(line)
+      throw error
+    }
+  }
+
+  on(event: 'internalMessage' | 'disconnect', listener: (...args: never[]) => void): void {
+    this.#process.on(event as 'disconnect', listener as () => void)
+  }
+
+  #watch(pipe: ChannelHandle): void {
+    const write = pipe.writeUtf8String
+    const limit = this.#limit
+    const textOf = (text: string): string => this.#textOf(text)
+    pipe.writeUtf8String = function writeUtf8String(this: ChannelHandle, request, given, handle) {
+      const text = textOf(given)
+      // A character has at most three bytes, so that nearly every message is known to fit without being looked at.
+      if (text.length * 3 > limit && Buffer.byteLength(text) > limit)
+        throw new MessageTooLargeError(Buffer.byteLength(text), limit)
+      return write.call(this, request, text, handle)
+    }
+  }
+
+  #textOf(given: string): string {
+    if (!given.startsWith(STAND_IN)) return given
+    const line = Number(given.slice(STAND_IN.length, given.lastIndexOf('}')))
+    const text = this.#lines.delete(line)
+    return text === undefined ? given : `${text}\n`
+  }
+}

@@ -1,0 +1,164 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, test } from 'vitest'
+import { writeBatch } from '../../../src/protocol/codec.js'
+import { BATCH_TAG, type UpFrame } from '../../../src/protocol/frames.js'
+import { InlineText } from '../../../src/protocol/inline-text.js'
+import { NodeChannel } from '../../../src/runtime/transports/node-channel.js'
+
+type Callback = (error: Error | null) => void
+
+/** A process whose `send` makes JSON of what it is given and hands it to its pipe, as node's does, or lets it wait. */
+function fakeProcess(hasPipe = true) {
+  const written: string[] = []
+  const pipe = {
+    onread() {},
+    writeUtf8String: (_: object, text: string) => written.push(text),
+  }
+  const waiting: (() => void)[] = []
+  const process = {
+    connected: true,
+    /** A socket is under way: messages wait for it. */
+    isBusy: false,
+    ...(hasPipe && { [Symbol('kChannelHandle')]: pipe }),
+    send(message: unknown, _handle: unknown, _options: undefined, callback: Callback) {
+      const write = (): void => {
+        const text = `${JSON.stringify(message)}\n`
+        if (hasPipe) pipe.writeUtf8String({}, text)
+        else written.push(text)
+        callback(null)
+      }
+      if (process.isBusy) waiting.push(write)
+      else write()
+      return true
+    },
+    on() {},
+  }
+  const readOn = (): void => {
+    process.isBusy = false
+    for (const write of waiting.splice(0)) write()
+  }
+  return { process, pipe, written, readOn }
+}
+
+const cancel = (id: number): UpFrame => ({ kind: 'cancel', id })
+const call: UpFrame = {
+  kind: 'call',
+  id: 1,
+  to: 0,
+  method: 'm',
+  payload: new InlineText('{"plain":["x"]}'),
+  deadline: 8.25,
+}
+
+function send(channel: NodeChannel, ...frames: UpFrame[]): void {
+  channel.send(writeBatch(frames), undefined, undefined, () => {})
+}
+
+describe('a batch', () => {
+  test('is written as its own text, in one line', () => {
+    const { process, written } = fakeProcess()
+    send(new NodeChannel(process, 1_000), call, cancel(2))
+    expect(written).toEqual([
+      '{"cmd":"NODE_TROUPE","frames":[["call",1,0,"m",{"plain":["x"]},9],{"kind":"cancel","id":2}]}\n',
+    ])
+  })
+
+  test('that waits behind a socket is the same one when its turn comes, and in order', () => {
+    const { process, written, readOn } = fakeProcess()
+    const channel = new NodeChannel(process, 1_000)
+    process.isBusy = true
+    for (const id of [1, 2, 3]) send(channel, cancel(id))
+    expect(written).toEqual([])
+    readOn()
+    expect(written.map((line) => JSON.parse(line).frames[0].id)).toEqual([1, 2, 3])
+  })
+
+  test('is told to be written by the callback that node calls', () => {
+    const { process } = fakeProcess()
+    const told: unknown[] = []
+    new NodeChannel(process, 1_000).send(writeBatch([cancel(1)]), undefined, undefined, (error) => told.push(error))
+    expect(told).toEqual([null])
+  })
+
+  test('goes as an object where node keeps its pipe elsewhere', () => {
+    const { process, written } = fakeProcess(false)
+    send(new NodeChannel(process, 1_000), call)
+    expect(JSON.parse(written[0] as string)).toEqual({
+      cmd: BATCH_TAG,
+      frames: [{ kind: 'call', id: 1, to: 0, method: 'm', payload: { plain: ['x'] }, deadline: 8.25 }],
+    })
+  })
+
+  test('over the limit is not written, and says so to whoever sends it', () => {
+    const { process, written } = fakeProcess()
+    const channel = new NodeChannel(process, 80)
+    expect(() => send(channel, cancel(1), cancel(2), cancel(3))).toThrow(/larger than 80, the limit/)
+    send(channel, cancel(4))
+    expect(written).toHaveLength(1)
+  })
+
+  test("leaves a program's own messages as they are, also those that look like it", () => {
+    const { process, written } = fakeProcess()
+    new NodeChannel(process, 1_000)
+    for (const message of ['hello', { cmd: 'NODE_TROUPE', line: 1 }, { cmd: 'NODE_TROUPE', line: 'x' }, null])
+      process.send(message, undefined, undefined, () => {})
+    expect(written.map((line) => JSON.parse(line))).toEqual([
+      'hello',
+      { cmd: 'NODE_TROUPE', line: 1 },
+      { cmd: 'NODE_TROUPE', line: 'x' },
+      null,
+    ])
+  })
+})
+
+describe('whatever is sent on the channel', () => {
+  function limited(limit: number) {
+    const { process, pipe, written } = fakeProcess()
+    new NodeChannel(process, limit)
+    return { written, write: (text: string) => pipe.writeUtf8String({}, text) }
+  }
+
+  test('is written up to the limit in bytes, whatever it spells', () => {
+    const { written, write } = limited(9)
+    write('123456789')
+    write('äöü')
+    write('日本語')
+    expect(written).toHaveLength(3)
+  })
+
+  test.each(['1234567890', 'äöüäö', '日本語x', '😀😀😀'])(
+    'is not written over it, and the sender is told: %s',
+    (text) => {
+      const { written, write } = limited(9)
+      expect(() => write(text)).toThrow(RangeError)
+      expect(() => write(text)).toThrow(/A message of 1\d bytes is larger than 9, the limit.*limits\.payload/)
+      expect(written).toEqual([])
+    },
+  )
+})
+
+describe('a real child process', () => {
+  const program = fileURLToPath(new URL('../../contracts/fixtures/echo.mjs', import.meta.url))
+  let stop = (): void => {}
+  afterEach(() => stop())
+
+  test('reads the text, its own messages among it, in the order sent', async () => {
+    const child = fork(program, { execArgv: [], env: {} })
+    stop = () => void child.kill('SIGKILL')
+    await once(child, 'message')
+    const channel = new NodeChannel(child, 1_000_000)
+    const heard: unknown[] = []
+    const all = new Promise<void>((resolve) => {
+      channel.on('internalMessage', ((message: { frames?: unknown[] }) => {
+        if (message.frames) heard.push(...message.frames)
+        if (heard.length === 3) resolve()
+      }) as never)
+    })
+    send(channel, cancel(1), call)
+    send(channel, cancel(2))
+    await all
+    expect(heard).toEqual([cancel(1), ['call', 1, 0, 'm', { plain: ['x'] }, 9], cancel(2)])
+  })
+})
