@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Line } from './comparison.js'
+import type { Comparison, Line } from './comparison.js'
 import type { Machine } from './machine.js'
 import type { Estimate } from './statistics.js'
 
@@ -25,24 +25,55 @@ export interface Report {
   readonly shapes: readonly ShapeResult[]
 }
 
-export function printShape({ title, operation, lines }: ShapeResult): void {
+export function printShape(shape: ShapeResult): void {
+  console.log(`\n${shape.title}\n\n${measured(shape)}`)
+  const ratios = compared(shape)
+  if (ratios) console.log(`\n${ratios}`)
+}
+
+/** What each candidate did, as a table. */
+export function measured({ operation, lines }: ShapeResult): string {
+  const hasLatency = lines.some(({ latency }) => latency)
   const header = [
     'candidate',
     `${operation}s/s, median (least to most)`,
-    'x its peer [95 %]',
-    'target',
+    ...(hasLatency ? ['p50 µs (least to most)', 'p99 µs'] : []),
     `CPU µs/${operation} = primary + workers`,
-    'CPU x its peer [95 %]',
   ]
-  const rows = lines.map(({ candidate, perSecond, cpu, against }) => [
+  const rows = lines.map(({ candidate, perSecond, latency, cpu }) => [
     candidate,
-    `${whole(perSecond.median)} (${whole(perSecond.low)} to ${whole(perSecond.high)})`,
-    against ? interval(against.rate) : '',
-    against?.atLeast === undefined ? '' : `${against.atLeast} ${against.isMet ? 'met' : 'missed'}`,
-    `${whole(cpu.both.median)} = ${whole(cpu.primary)} + ${whole(cpu.workers)}`,
-    against ? `${interval(against.cpu)} of ${against.peer}` : '',
+    range(perSecond),
+    ...(hasLatency ? (latency ? [range(latency.p50), short(latency.p99.median)] : ['', '']) : []),
+    `${short(cpu.both.median)} = ${short(cpu.primary)} + ${short(cpu.workers)}`,
   ])
-  console.log(`\n${title}\n\n${table([header, ...rows])}`)
+  return table([header, ...rows])
+}
+
+/** Who was how many times whom, as a table; nothing when nobody is held against anybody. */
+export function compared({ lines }: ShapeResult): string | undefined {
+  const hasLatency = lines.some(({ against }) => against.some(({ latency }) => latency))
+  const rows = lines.flatMap(({ candidate, against }) =>
+    against.map((one) => [
+      candidate,
+      one.peer,
+      interval(one.rate),
+      ...(hasLatency ? [one.latency ? interval(one.latency) : ''] : []),
+      interval(one.cpu),
+      verdict(one),
+    ]),
+  )
+  if (rows.length === 0) return undefined
+  const header = ['of', 'against', 'rate x [95 %]', ...(hasLatency ? ['p50 x [95 %]'] : []), 'CPU x [95 %]', 'target']
+  return table([header, ...rows])
+}
+
+function verdict({ atLeast, atMost, isMet }: Comparison): string {
+  if (isMet === undefined) return ''
+  const target = [
+    ...(atLeast === undefined ? [] : [`rate at least ${atLeast}`]),
+    ...(atMost === undefined ? [] : [`p50 at most ${atMost}`]),
+  ]
+  return `${target.join(', ')}: ${isMet ? 'met' : 'missed'}`
 }
 
 export function write(file: string, report: Report): void {
@@ -50,7 +81,9 @@ export function write(file: string, report: Report): void {
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
 }
 
-const whole = (value: number): string => value.toFixed(0)
+/** Three digits that say something. */
+const short = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))
+const range = ({ median, low, high }: Estimate): string => `${short(median)} (${short(low)} to ${short(high)})`
 const interval = ({ median, low, high }: Estimate): string =>
   `${median.toFixed(2)} [${low.toFixed(2)} to ${high.toFixed(2)}]`
 

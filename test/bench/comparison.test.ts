@@ -36,7 +36,7 @@ describe('compare', () => {
   ])
   const against = (atLeast: number) =>
     compare(samples, [{ candidate: 'ours', peer: 'theirs', atLeast }]).find(({ candidate }) => candidate === 'ours')
-      ?.against
+      ?.against[0]
 
   it('meets a target that the upper end of the interval reaches', () => {
     expect(against(1.85)).toMatchObject({ peer: 'theirs', rate: { median: 1.8, high: 1.9 }, isMet: true })
@@ -52,7 +52,49 @@ describe('compare', () => {
 
   it('leaves out a peer that was not measured', () => {
     const [line] = compare(samples, [{ candidate: 'ours', peer: 'nobody', atLeast: 2 }])
-    expect(line).not.toHaveProperty('against')
+    expect(line?.against).toEqual([])
+  })
+
+  it('holds one candidate against several peers', () => {
+    const three = new Map([...samples, ['others', rated(18, 18, 18)]])
+    const [line] = compare(three, [
+      { candidate: 'ours', peer: 'theirs', atLeast: 1 },
+      { candidate: 'ours', peer: 'others', atLeast: 11 },
+    ])
+    expect(line?.against.map(({ peer, isMet }) => [peer, isMet])).toEqual([
+      ['theirs', true],
+      ['others', false],
+    ])
+  })
+
+  describe('with latencies', () => {
+    const timed = (...medians: number[]): Sample[] =>
+      medians.map((p50) => ({ perSecond: 1, cpu: { primary: 1, workers: 1 }, latency: { p50, p99: 2 * p50 } }))
+    const slower = (theirs: Sample[], atMost: number) =>
+      compare(
+        new Map([
+          ['ours', timed(110, 120, 130)],
+          ['theirs', theirs],
+        ]),
+        [{ candidate: 'ours', peer: 'theirs', atMost }],
+      )[0]
+
+    it('meets a limit that the lower end of the interval keeps', () => {
+      const [comparison] = slower(timed(100, 100, 100), 1.15)?.against ?? []
+      expect(comparison).toMatchObject({ latency: { median: 1.2, low: 1.1 }, atMost: 1.15, isMet: true })
+    })
+
+    it('misses one that lies below the interval', () => {
+      expect(slower(timed(100, 100, 100), 1.05)?.against[0]).toMatchObject({ isMet: false })
+    })
+
+    it('gives the median and the 99th percentile over the rounds', () => {
+      expect(slower(timed(100, 100, 100), 1)?.latency).toMatchObject({ p50: { median: 120 }, p99: { median: 240 } })
+    })
+
+    it('judges nothing by latencies that the peer has not', () => {
+      expect(slower(rated(1, 1, 1), 1)?.against[0]).not.toHaveProperty('isMet')
+    })
   })
 })
 
