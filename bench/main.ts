@@ -1,5 +1,5 @@
 /**
- * Measures Troupe beside what it replaces, in one run: `npm run bench -- connections`, or `-- connections quick`.
+ * Measures Troupe beside what it replaces, in one run: `npm run bench`, `-- messages`, `-- connections quick`.
  * README.md in this folder says what comes out and how to read it.
  */
 import { resolve } from 'node:path'
@@ -8,9 +8,32 @@ import { parseArgs } from 'node:util'
 import { connections } from './connections/suite.js'
 import { describeCores, shareCores } from './cores.js'
 import { loadAverage, thisMachine } from './machine.js'
+import { messages } from './messages/suite.js'
 import { write } from './report.js'
 
-const SUITES = new Map([['connections', connections]])
+/** How long a suite takes when it is asked for by name, or for a first look, or is one of all in a minute. */
+const SUITES = new Map([
+  [
+    'messages',
+    {
+      run: messages,
+      cores: () => 'nobody is pinned to a core',
+      full: { rounds: 5, seconds: 1 },
+      quick: { rounds: 3, seconds: 0.5 },
+      glance: { rounds: 1, seconds: 0.3 },
+    },
+  ],
+  [
+    'connections',
+    {
+      run: connections,
+      cores: describeCores,
+      full: { rounds: 7, seconds: 3 },
+      quick: { rounds: 3, seconds: 2 },
+      glance: { rounds: 1, seconds: 1 },
+    },
+  ],
+])
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,23 +47,31 @@ const { values, positionals } = parseArgs({
   },
 })
 const quick = positionals.includes('quick')
-const [name = 'connections'] = positionals.filter((word) => word !== 'quick')
-const suite = SUITES.get(name)
-if (!suite) throw new TypeError(`Expected one of ${[...SUITES.keys()].join(', ')} (and \`quick\`), got ${name}`)
-
-const rounds = Number(values.rounds ?? (quick ? 3 : 7))
-const seconds = Number(values.seconds ?? (quick ? 2 : 3))
+const named = positionals.filter((word) => word !== 'quick')
+for (const name of named)
+  if (!SUITES.has(name))
+    throw new TypeError(`Expected one of ${[...SUITES.keys()].join(', ')} (and \`quick\`), got ${name}`)
+if (values.out && named.length !== 1) throw new TypeError('Expected one suite beside `--out`, got several')
 if (values['share-cores']) shareCores()
 const machine = thisMachine()
-const before = loadAverage()
-console.log(
-  `Node ${machine.node} on ${machine.cores} cores of ${machine.processor} (${machine.system}); ` +
-    `${describeCores()}; load average before: ${before.toFixed(2)}; ${rounds} rounds of ${seconds} s each`,
-)
 const profiles = values.profile && resolve(values.profile)
-const result = await suite({ rounds, seconds, quick, only: values.only, profiles })
-const load = { before, after: loadAverage() }
-const line = machine.node.split('.')[0]
-const file = resolve(values.out ?? fileURLToPath(new URL(`../build/bench/${name}-node-${line}.json`, import.meta.url)))
-write(file, { suite: name, machine, cores: describeCores(), load, rounds, seconds, ...result })
-console.log(`\nLoad average after: ${load.after.toFixed(2)}. All samples: ${file}`)
+
+for (const [name, suite] of SUITES) {
+  if (named.length > 0 && !named.includes(name)) continue
+  const length = suite[quick ? (named.length > 0 ? 'quick' : 'glance') : 'full']
+  const rounds = Number(values.rounds ?? length.rounds)
+  const seconds = Number(values.seconds ?? length.seconds)
+  const before = loadAverage()
+  console.log(
+    `${name}: Node ${machine.node} on ${machine.cores} cores of ${machine.processor} (${machine.system}); ` +
+      `${suite.cores()}; load average before: ${before.toFixed(2)}; ${rounds} rounds of ${seconds} s each`,
+  )
+  const result = await suite.run({ rounds, seconds, quick, only: values.only, profiles })
+  const load = { before, after: loadAverage() }
+  const line = machine.node.split('.')[0]
+  const file = resolve(
+    values.out ?? fileURLToPath(new URL(`../build/bench/${name}-node-${line}.json`, import.meta.url)),
+  )
+  write(file, { suite: name, machine, cores: suite.cores(), load, rounds, seconds, ...result })
+  console.log(`\nLoad average after: ${load.after.toFixed(2)}. All samples: ${file}\n`)
+}

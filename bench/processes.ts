@@ -10,3 +10,15 @@ export function cpuSeconds(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
+
+/** All that a process has started, and what those have started, as far as it lives (proc(5), `children`). */
+export function descendants(pid: number): number[] {
+  let listed = ''
+  try {
+    listed = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  } catch {
+    // It has ended since.
+  }
+  const children = listed.split(' ').filter(Boolean).map(Number)
+  return children.flatMap((child) => [child, ...descendants(child)])
+}
