@@ -108,6 +108,9 @@ export const methods = {
   },
 }
 
+/** For pools that look a method up among a file's exports. */
+export const { total } = methods
+
 const DAY = 86_400_000
 
 /** @param {number} number */
