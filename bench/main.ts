@@ -9,7 +9,8 @@ import { connections } from './connections/suite.js'
 import { describeCores, shareCores } from './cores.js'
 import { loadAverage, thisMachine } from './machine.js'
 import { messages } from './messages/suite.js'
-import { write } from './report.js'
+import { publish, readReport } from './publish.js'
+import { type Report, write } from './report.js'
 
 /** How long a suite takes when it is asked for by name, or for a first look, or is one of all in a minute. */
 const SUITES = new Map([
@@ -43,9 +44,14 @@ const { values, positionals } = parseArgs({
     only: { type: 'string', multiple: true, default: [] },
     profile: { type: 'string' },
     out: { type: 'string' },
+    picture: { type: 'string' },
+    table: { type: 'string' },
+    from: { type: 'string', multiple: true, default: [] },
     'share-cores': { type: 'boolean', default: false },
   },
 })
+// Nothing is measured then: the files are drawn from what was.
+const reports: Report[] = values.from.map(readReport)
 const quick = positionals.includes('quick')
 const named = positionals.filter((word) => word !== 'quick')
 for (const name of named)
@@ -57,7 +63,7 @@ const machine = thisMachine()
 const profiles = values.profile && resolve(values.profile)
 
 for (const [name, suite] of SUITES) {
-  if (named.length > 0 && !named.includes(name)) continue
+  if (values.from.length > 0 || (named.length > 0 && !named.includes(name))) continue
   const length = suite[quick ? (named.length > 0 ? 'quick' : 'glance') : 'full']
   const rounds = Number(values.rounds ?? length.rounds)
   const seconds = Number(values.seconds ?? length.seconds)
@@ -72,6 +78,10 @@ for (const [name, suite] of SUITES) {
   const file = resolve(
     values.out ?? fileURLToPath(new URL(`../build/bench/${name}-node-${line}.json`, import.meta.url)),
   )
-  write(file, { suite: name, machine, cores: suite.cores(), load, rounds, seconds, ...result })
+  const report = { suite: name, machine, cores: suite.cores(), load, rounds, seconds, ...result }
+  reports.push(report)
+  write(file, report)
   console.log(`\nLoad average after: ${load.after.toFixed(2)}. All samples: ${file}\n`)
 }
+
+publish(reports, values)

@@ -22,6 +22,10 @@ export interface Report {
   readonly rounds: number
   readonly seconds: number
   readonly client: string
+  /** Of whom Troupe was compared with, as `birpc 4.2.0`. */
+  readonly versions?: readonly string[]
+  /** Who was left out, and why. */
+  readonly absent?: readonly string[]
   readonly shapes: readonly ShapeResult[]
 }
 
@@ -67,7 +71,7 @@ export function compared({ lines }: ShapeResult): string | undefined {
   return table([header, ...rows])
 }
 
-function verdict({ atLeast, atMost, isMet }: Comparison): string {
+export function verdict({ atLeast, atMost, isMet }: Comparison): string {
   if (isMet === undefined) return ''
   const target = [
     ...(atLeast === undefined ? [] : [`rate at least ${atLeast}`]),
@@ -84,11 +88,11 @@ export function write(file: string, report: Report): void {
 /** Three digits that say something. */
 const short = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))
 const range = ({ median, low, high }: Estimate): string => `${short(median)} (${short(low)} to ${short(high)})`
-const interval = ({ median, low, high }: Estimate): string =>
+export const interval = ({ median, low, high }: Estimate): string =>
   `${median.toFixed(2)} [${low.toFixed(2)} to ${high.toFixed(2)}]`
 
 /** As Markdown, and readable as it is. */
-function table([header = [], ...rows]: readonly (readonly string[])[]): string {
+export function table([header = [], ...rows]: readonly (readonly string[])[]): string {
   const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)))
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`

@@ -60,7 +60,7 @@ async function measureAll(
         warmUp,
         seconds: judged.has(name) || (name === US && judged.size > 0) ? seconds : seconds * BRIEFER,
         each,
-        profiles: profiles && `${profiles}/${title} ${name}`.replaceAll(/\W+/g, '-'),
+        profiles: profiles && `${profiles}/${`${title} ${name}`.replaceAll(/\W+/g, '-')}`,
       }),
   }))
   return await alternate(measured, rounds, (round, name, { perSecond, latency }) =>

@@ -46,6 +46,8 @@ export async function start(job) {
 
 /** @param {import('../job.mjs').Job} job */
 export async function serve(job) {
+  // A process that a signal kills writes no profile.
+  process.on('SIGTERM', () => process.exit())
   const work = workOf(job)
   const troupe = await joinCluster({
     ...methods,
