@@ -17,7 +17,7 @@ export interface Entry {
 
 const SUPERJSON = 'superjson'
 
-export const ENTRIES: readonly Entry[] = [
+const ENTRIES: readonly Entry[] = [
   { name: 'troupe', program: 'troupe' },
   { name: 'process.send', program: 'raw' },
   { name: 'process.send, superjson', program: 'raw', setup: { superjson: true }, package: SUPERJSON },

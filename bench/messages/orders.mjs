@@ -30,7 +30,7 @@ export function workOf({ kind, size, receivers }) {
 export const ITEMS = 1_000
 
 /**
- * An order of `lines` lines: 2 make 109 bytes of JSON, 320 make 10 kB, 31 000 make 1 MB. Its lines are shared by all orders,
+ * An order of `lines` lines: 2 make 109 bytes of JSON, 311 make 10 kB, 31 250 make 1 MB. Its lines are shared by all orders,
  * so that making one costs nothing.
  * @param {number} lines
  * @returns {Work}

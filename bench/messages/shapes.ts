@@ -23,7 +23,7 @@ export interface MessageShape extends Omit<Job, 'program' | 'setup'> {
 const CALL = { operation: 'call', receivers: 0, each: 1 } as const
 
 /** Of a plain order, so that it is about 100 bytes, 10 kB and 1 MB of JSON. */
-const LINES = { '100 B': 2, '10 kB': 265, '1 MB': 27_000 } as const
+const LINES = { '100 B': 2, '10 kB': 311, '1 MB': 31_250 } as const
 
 const MEGABYTE = 1_000_000
 
