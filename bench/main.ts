@@ -75,9 +75,10 @@ for (const [name, suite] of SUITES) {
   const result = await suite.run({ rounds, seconds, quick, only: values.only, profiles })
   const load = { before, after: loadAverage() }
   const line = machine.node.split('.')[0]
-  const file = resolve(
-    values.out ?? fileURLToPath(new URL(`../build/bench/${name}-node-${line}.json`, import.meta.url)),
-  )
+  // A look at a part does not take the place of the whole.
+  const part = values.only.length > 0 ? '-part' : quick ? '-quick' : ''
+  const standard = new URL(`../build/bench/${name}${part}-node-${line}.json`, import.meta.url)
+  const file = resolve(values.out ?? fileURLToPath(standard))
   const report = { suite: name, machine, cores: suite.cores(), load, rounds, seconds, ...result }
   reports.push(report)
   write(file, report)

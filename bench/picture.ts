@@ -10,7 +10,7 @@ interface Bar {
 }
 
 const WIDTH = 760
-const LEFT = 200
+const LEFT = 220
 const RIGHT = 80
 const ROW = 18
 const TITLE = 34

@@ -22,6 +22,7 @@ const ENTRIES: readonly Entry[] = [
   { name: 'process.send', program: 'raw' },
   { name: 'process.send, superjson', program: 'raw', setup: { superjson: true }, package: SUPERJSON },
   { name: 'process.send, advanced', program: 'raw', setup: { serialization: 'advanced' } },
+  { name: 'process.send through the primary', program: 'raw' },
   { name: 'process.send to the primary', program: 'raw', route: 'worker to primary' },
   { name: 'process.send, broadcast', program: 'raw-broadcast' },
   { name: 'process.send, stream', program: 'raw-stream' },
