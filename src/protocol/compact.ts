@@ -51,9 +51,9 @@ function payloadText(payload: Payload): string {
   return payload instanceof InlineText ? payload.text : JSON.stringify(payload)
 }
 
-/** In whole milliseconds, the next one: a fraction would be longer than all the other numbers of a frame together. */
+/** In whole milliseconds, never later: a fraction would be longer than all the other numbers of a frame together. */
 function timeText(time: number | undefined): string {
-  return time === undefined ? 'null' : `${Math.ceil(time)}`
+  return time === undefined ? 'null' : `${Math.floor(time)}`
 }
 
 /** Names that were quoted before. Programs have a few; what is made up for each call must not fill the memory. */

@@ -1,5 +1,5 @@
 import type { AnyContract } from '../protocol/contract.js'
-import type { ConnectionUpFrame, LifeUpFrame, MessagingDownFrame, UpFrame } from '../protocol/frames.js'
+import type { ConnectionUpFrame, LifeUpFrame, MessagingDownFrame, MessagingUpFrame } from '../protocol/frames.js'
 import { PRIMARY } from '../protocol/ids.js'
 import type { Clock } from './clock.js'
 import { ConnectionRouter, type Standing } from './connections/connection-router.js'
@@ -195,9 +195,10 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
           frame(frame) {
             try {
               if (frame.kind === 'join') roster.joined(ref.incarnation, link)
-              if (isLife(frame)) supervisor.receive(ref, frame)
-              else if (isConnection(frame)) connections.receive(ref.incarnation, frame)
-              else router.receive(ref.incarnation, frame)
+              const part = PARTS.get(frame.kind)
+              if (part === 'life') supervisor.receive(ref, frame as LifeUpFrame)
+              else if (part === 'connections') connections.receive(ref.incarnation, frame as ConnectionUpFrame)
+              else router.receive(ref.incarnation, frame as MessagingUpFrame)
             } catch (error) {
               // No frame of one worker may end the others: whoever sent it ends alone.
               logger.error(`a "${frame.kind}" frame of worker ${ref.id} broke the primary's handling of it`, error)
@@ -254,32 +255,24 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
   return { cluster, supervisor, boot: () => supervisor.boot() }
 }
 
-const LIFE = {
-  hello: true,
-  join: true,
-  ready: true,
-  listens: true,
-  load: true,
-  drained: true,
-  released: true,
-  health: true,
-} satisfies Record<LifeUpFrame['kind'], true>
-
-function isLife(frame: UpFrame): frame is LifeUpFrame {
-  return Object.hasOwn(LIFE, frame.kind)
-}
-
-const CONNECTIONS = {
-  listen: true,
-  unlisten: true,
-  taken: true,
-  refused: true,
-  live: true,
-} satisfies Record<ConnectionUpFrame['kind'], true>
-
-function isConnection(frame: UpFrame): frame is ConnectionUpFrame {
-  return Object.hasOwn(CONNECTIONS, frame.kind)
-}
+/** Whose business a frame is. What is not here, which is nearly all there is, is the router's. */
+const PARTS: ReadonlyMap<string, 'life' | 'connections'> = new Map(
+  Object.entries({
+    hello: 'life',
+    join: 'life',
+    ready: 'life',
+    listens: 'life',
+    load: 'life',
+    drained: 'life',
+    released: 'life',
+    health: 'life',
+    listen: 'connections',
+    unlisten: 'connections',
+    taken: 'connections',
+    refused: 'connections',
+    live: 'connections',
+  } satisfies Record<LifeUpFrame['kind'], 'life'> & Record<ConnectionUpFrame['kind'], 'connections'>),
+)
 
 /** What a process may have of the connections, by where it is in its life. */
 function standingOf({ phase, unhealthy }: Incarnation, isCurrent: boolean): Standing {

@@ -87,7 +87,7 @@ export class TimerQueue {
       moment.alarms[place] = last
       last.place = place
     }
-    if (moment.alarms.length === 0) this.#forgetEmpty()
+    if (moment.alarms.length === 0 && this.#times.length > 2 * this.#size + SLACK) this.#forgetEmpty()
   }
 
   #leave(alarm: Alarm): void {
@@ -106,20 +106,28 @@ export class TimerQueue {
     return moment
   }
 
-  /** Those at the end at once, so that one call after the other leaves nothing; those in between when they are many. */
+  /** Some are kept: calls that are made one after the other share a moment. */
   #forgetEmpty(): void {
-    const isEmpty = (time: number): boolean => this.#moments.get(time)?.alarms.length === 0
-    while (this.#times.length > 0 && isEmpty(this.#times.at(-1) as number))
-      this.#moments.delete(this.#times.pop() as number)
-    if (this.#times.length <= 2 * this.#size + SLACK) return
-    for (const time of this.#times) if (isEmpty(time)) this.#moments.delete(time)
-    this.#times = this.#times.filter((time) => this.#moments.has(time))
+    this.#times = this.#times.filter((time) => {
+      const isWanted = !this.#isEmpty(time)
+      if (!isWanted) this.#moments.delete(time)
+      return isWanted
+    })
+  }
+
+  #isEmpty(time: number): boolean {
+    return this.#moments.get(time)?.alarms.length === 0
   }
 
   #arm(time: number): void {
     this.#armedFor = time
     clearTimeout(this.#timer)
-    this.#timer = this.#outside.runInAsyncScope(setTimeout, undefined, this.#onTimer, Math.ceil(time - this.#now()))
+    this.#timer = this.#outside.runInAsyncScope(
+      setTimeout,
+      undefined,
+      this.#onTimer,
+      Math.max(1, Math.ceil(time - this.#now())),
+    )
     if (this.#holding === 0) this.#timer.unref()
   }
 
@@ -129,6 +137,8 @@ export class TimerQueue {
     try {
       for (let time = this.#times[0]; time !== undefined && time <= now; time = this.#times[0]) this.#run(time)
     } finally {
+      while (this.#times.length > 0 && this.#isEmpty(this.#times[0] as number))
+        this.#moments.delete(this.#times.shift() as number)
       const [next] = this.#times
       if (next !== undefined && next < this.#armedFor) this.#arm(next)
     }

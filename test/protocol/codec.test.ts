@@ -249,7 +249,7 @@ describe('as the text of one line', () => {
   /** Times travel in whole milliseconds. */
   const arrives = (frame: object): object =>
     'deadline' in frame && ['call', 'invoke'].includes((frame as UpFrame).kind)
-      ? { ...frame, deadline: Math.ceil(frame.deadline as number) }
+      ? { ...frame, deadline: Math.floor(frame.deadline as number) }
       : frame
 
   test('every frame of a worker comes back equal, alone and among others', () => {

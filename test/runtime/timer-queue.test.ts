@@ -90,7 +90,9 @@ test('nothing is kept of timers that were taken back, however many were set', ()
   }
   expect(queue.kept).toBeLessThan(200)
   late.cancel()
+  vi.advanceTimersByTime(50_000)
   expect(queue.kept).toBe(0)
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 test('a timer belongs to no call, whoever set it', () => {

@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import { BATCH_TAG } from '../../protocol/frames.js'
 import { type ChannelHandle, channelHandleOf, closeHandle } from './channel-handle.js'
 import { HeldEvents } from './held-events.js'
 import { LineMeter } from './line-limit.js'
@@ -75,7 +76,7 @@ export class ChannelGuard {
       }
       if (handle && this.#unclaimed) return this.#condemn('has sent a handle without a message', handle)
       this.#unclaimed ??= handle
-      if (this.#lines.take(new Uint8Array(buffer)) > limit)
+      if (this.#lines.exceeds(new Uint8Array(buffer), limit))
         return this.#condemn(`has written a message of more than ${limit} bytes to its channel, the limit`)
       pace.reading(buffer.byteLength)
       try {
@@ -96,6 +97,8 @@ export class ChannelGuard {
   /** A message whose `cmd` begins with `NODE_`. */
   #internal(message: NodeMessage, handle: unknown): boolean {
     if (this.#corrupt) return refuse(handle)
+    // Nearly all are ours.
+    if (message.cmd === BATCH_TAG && handle === undefined) return this.#passInternal(message, undefined)
     const context = {
       handle: handle !== undefined && handle !== null,
       awaitsHandle: Array.isArray(this.#child._handleQueue),

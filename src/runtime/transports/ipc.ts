@@ -52,8 +52,8 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   #itemBytes = 0
   /** Given to the channel in a `send` that said it is congested, until its callback. */
   #congested = false
-  /** How many `send`s so far: only the last one's callback ends a congestion. */
-  #sends = 0
+  /** Messages that the channel has taken and not called back for: when it has for the last one, a congestion is over. */
+  #unwritten = 0
   #scheduled = false
   #open = true
   /** Of all who wait until everything is written. */
@@ -84,10 +84,7 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     this.#count(frame, 1)
     if (this.#scheduled || this.#congested) return
     this.#scheduled = true
-    process.nextTick(() => {
-      this.#scheduled = false
-      this.#write()
-    })
+    process.nextTick(this.#writeNow)
   }
 
   sendNow(frame: Out, { handle, written }: { readonly handle?: unknown; readonly written?: () => void } = {}): void {
@@ -132,14 +129,29 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     this.#end()
   }
 
+  readonly #writeNow = (): void => {
+    this.#scheduled = false
+    this.#write()
+  }
+
   #write(): void {
     while (this.#waiting.length > 0 && !this.#congested && this.#open) {
-      const batch = this.#waiting.slice(0, batchLength(this.#waiting))
-      this.#waiting = this.#waiting.slice(batch.length)
+      const batch = this.#nextBatch()
       for (const frame of batch) this.#count(frame, -1)
       if (!this.#sendBatch(batch)) this.#congested = true
     }
     if (!this.#congested) this.#settleFlushes()
+  }
+
+  #nextBatch(): Out[] {
+    const waiting = this.#waiting
+    const length = batchLength(waiting)
+    if (length === waiting.length) {
+      this.#waiting = []
+      return waiting
+    }
+    this.#waiting = waiting.slice(length)
+    return waiting.slice(0, length)
   }
 
   #count(frame: Out, times: 1 | -1): void {
@@ -149,18 +161,15 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
 
   /** False when the channel takes no more for now. */
   #sendBatch(frames: readonly Out[]): boolean {
-    const send = ++this.#sends
+    this.#unwritten++
     try {
       // The callback is what keeps a closed channel from throwing in the primary (nodejs/node#32106): its error is the
       // end of the link, which `disconnect` or `exit` reports better.
-      const taken = this.#channel.send?.(writeBatch(frames), undefined, undefined, () => {
-        if (send === this.#sends) this.#written()
-      })
-      return taken ?? true
+      return this.#channel.send?.(writeBatch(frames), undefined, undefined, this.#written) ?? true
     } catch (error) {
       if (!this.#open || (error as NodeJS.ErrnoException).code === 'ERR_IPC_CHANNEL_CLOSED') return true
-      // Nothing was written, so that no callback comes: the one before is still the last.
-      this.#sends--
+      // Nothing was written, so that no callback comes.
+      this.#unwritten--
       return this.#sendApart(frames, error)
     }
   }
@@ -186,8 +195,9 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     return instead === undefined || this.#sendBatch([instead])
   }
 
-  #written(): void {
-    if (!this.#congested) return
+  readonly #written = (): void => {
+    this.#unwritten--
+    if (!this.#congested || this.#unwritten > 0) return
     this.#congested = false
     this.#write()
   }

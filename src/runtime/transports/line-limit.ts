@@ -30,6 +30,13 @@ export class LineMeter {
   /** Bytes since the last end of a line. */
   #open = 0
 
+  /** Takes the next chunk; is a line longer than that? */
+  exceeds(chunk: Uint8Array, limit: number): boolean {
+    // Nearly always: whole lines, all of them together shorter.
+    if (this.#open === 0 && chunk.length <= limit && chunk[chunk.length - 1] === NEWLINE) return false
+    return this.take(chunk) > limit
+  }
+
   /** Takes the next chunk; gives the bytes of the longest line so far that ends or goes on in it. */
   take(chunk: Uint8Array): number {
     const last = chunk.lastIndexOf(NEWLINE)

@@ -29,7 +29,9 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
   #other: MemoryEnd<In, Out> | undefined
   #receiver: Receiver<In> | undefined
   /** Sent by the other end, not delivered yet. */
-  #inbox: { readonly frame: In; readonly handle: unknown }[] = []
+  #inbox: In[] = []
+  /** Of those frames that came with one. */
+  #handles = new Map<In, unknown>()
   #scheduled = false
   #open = true
   /** The receiver knows of the end. */
@@ -80,7 +82,8 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
 
   /** Called by the other end. */
   accept(frame: In, handle: unknown): void {
-    this.#inbox.push({ frame, handle })
+    this.#inbox.push(frame)
+    if (handle !== undefined) this.#handles.set(frame, handle)
     this.#wake()
   }
 
@@ -91,18 +94,23 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
   #wake(): void {
     if (this.#scheduled || !this.#receiver) return
     this.#scheduled = true
-    this.#schedule(() => {
-      this.#scheduled = false
-      this.#deliver()
-    })
+    this.#schedule(this.#deliver)
   }
 
-  #deliver(): void {
+  readonly #deliver = (): void => {
+    this.#scheduled = false
     const arrived = this.#inbox
     this.#inbox = []
-    for (const { frame, handle } of arrived) this.#receiver?.frame(frame, handle)
+    for (const frame of arrived) this.#receiver?.frame(frame, this.#handleOf(frame))
     if (this.#open || this.#told) return
     this.#told = true
     this.#receiver?.closed()
+  }
+
+  #handleOf(frame: In): unknown {
+    if (this.#handles.size === 0) return undefined
+    const handle = this.#handles.get(frame)
+    this.#handles.delete(frame)
+    return handle
   }
 }

@@ -23,8 +23,10 @@ export class NodeChannel implements IpcChannel {
   readonly #process: NodeProcess
   readonly #limit: number
   readonly #writesText: boolean
-  /** Given to node and not written yet. */
-  readonly #lines = new Numbered<string>()
+  /** What node is given now. It writes that at once, or keeps it for when a socket has arrived at the other side. */
+  #now: string | undefined
+  /** What it has kept. */
+  readonly #kept = new Numbered<string>()
   #last = 0
 
   constructor(process: NodeProcess, limit: number) {
@@ -46,15 +48,13 @@ export class NodeChannel implements IpcChannel {
     if (!this.#writesText || handle !== undefined || !isBatch(message))
       return send.call(this.#process, message, handle, options, callback)
     const line = ++this.#last
-    this.#lines.set(line, batchText(message as Batch<{ readonly kind: string }>))
+    this.#now = batchText(message as Batch<{ readonly kind: string }>)
     try {
-      return send.call(this.#process, { cmd: BATCH_TAG, line }, undefined, options, (error) => {
-        this.#lines.delete(line)
-        callback(error)
-      })
-    } catch (error) {
-      this.#lines.delete(line)
-      throw error
+      const taken = send.call(this.#process, { cmd: BATCH_TAG, line }, undefined, options, callback)
+      if (this.#now !== undefined && this.#process.connected) this.#kept.set(line, this.#now)
+      return taken
+    } finally {
+      this.#now = undefined
     }
   }
 
@@ -77,8 +77,8 @@ export class NodeChannel implements IpcChannel {
 
   #textOf(given: string): string {
     if (!given.startsWith(STAND_IN)) return given
-    const line = Number(given.slice(STAND_IN.length, given.lastIndexOf('}')))
-    const text = this.#lines.delete(line)
+    const text = this.#now ?? this.#kept.delete(Number(given.slice(STAND_IN.length, given.lastIndexOf('}'))))
+    this.#now = undefined
     return text === undefined ? given : `${text}\n`
   }
 }

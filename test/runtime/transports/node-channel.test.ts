@@ -61,7 +61,7 @@ describe('a batch', () => {
     const { process, written } = fakeProcess()
     send(new NodeChannel(process, 1_000), call, cancel(2))
     expect(written).toEqual([
-      '{"cmd":"NODE_TROUPE","frames":[["call",1,0,"m",{"plain":["x"]},9],{"kind":"cancel","id":2}]}\n',
+      '{"cmd":"NODE_TROUPE","frames":[["call",1,0,"m",{"plain":["x"]},8],{"kind":"cancel","id":2}]}\n',
     ])
   })
 
@@ -159,6 +159,6 @@ describe('a real child process', () => {
     send(channel, cancel(1), call)
     send(channel, cancel(2))
     await all
-    expect(heard).toEqual([cancel(1), ['call', 1, 0, 'm', { plain: ['x'] }, 9], cancel(2)])
+    expect(heard).toEqual([cancel(1), ['call', 1, 0, 'm', { plain: ['x'] }, 8], cancel(2)])
   })
 })
