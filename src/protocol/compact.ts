@@ -32,18 +32,29 @@ function callText({ id, cast, to, method, payload, deadline, chain, key, stream 
   const rest =
     cast === undefined && chain === undefined && key === undefined && stream === undefined
       ? ''
-      : `,${JSON.stringify({ cast, chain, key, stream })}`
+      : `,${restText({ cast, chain, key, stream })}`
   return `["call",${id ?? null},${target},${quoted(method)},${payloadText(payload)},${timeText(deadline)}${rest}]`
 }
 
 function invokeText({ route, from, method, payload, deadline, chain, key, stream }: InvokeFrame): string {
   const rest =
-    chain === undefined && key === undefined && stream === undefined ? '' : `,${JSON.stringify({ chain, key, stream })}`
+    chain === undefined && key === undefined && stream === undefined ? '' : `,${restText({ chain, key, stream })}`
   return `["invoke",${route ?? null},${from.id},${from.incarnation},${quoted(method)},${payloadText(payload)},${timeText(deadline)}${rest}]`
 }
 
 function resultText({ id, payload }: ResultFrame): string {
   return payload === undefined ? `["result",${id}]` : `["result",${id},${payloadText(payload)}]`
+}
+
+/** Whoever makes calls while it serves one has the same chain for all of them. */
+let lastChain: { readonly chain: unknown; readonly text: string } | undefined
+
+function restText(rest: Rest): string {
+  const { cast, chain, key, stream } = rest
+  if (chain === undefined || cast !== undefined || key !== undefined || stream !== undefined)
+    return JSON.stringify(rest)
+  if (lastChain?.chain !== chain) lastChain = { chain, text: JSON.stringify(rest) }
+  return lastChain.text
 }
 
 function payloadText(payload: Payload): string {

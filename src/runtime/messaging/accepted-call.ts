@@ -20,6 +20,7 @@ export class AcceptedCall implements Letter, Watched, CallContextFields {
   due = 0
   place = 0
   readonly #begin: (call: AcceptedCall) => void
+  #chain: readonly ChainLink[] | undefined
 
   constructor(
     frame: InvokeFrame,
@@ -53,9 +54,10 @@ export class AcceptedCall implements Letter, Watched, CallContextFields {
     return this.frame.deadline ?? Number.POSITIVE_INFINITY
   }
 
-  /** Those that wait for it, and itself. */
+  /** Those that wait for it, and itself. Made for the first call that it makes, and the same for all. */
   get chain(): readonly ChainLink[] {
-    return [...(this.frame.chain ?? []), [this.route ?? 0, this.target, this.method]]
+    this.#chain ??= [...(this.frame.chain ?? []), [this.route ?? 0, this.target, this.method]]
+    return this.#chain
   }
 
   isAwaitedBy(route: number): boolean {

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ChainLink } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import type { Clock, Timer } from '../clock.js'
+import { Numbered } from '../numbered.js'
 
 /** What a method can know of the call that it serves. Outside a call: no caller, no deadline, a signal that never fires. */
 export interface CurrentCall {
@@ -40,7 +41,8 @@ export class CallContext implements CurrentCall {
   #controller: AbortController | undefined
   #timer: Timer | undefined
   /** Nested calls that end with this one. Made for the first. */
-  #onAbort: Set<(reason: Error) => void> | undefined
+  #onAbort: Numbered<(reason: Error) => void> | undefined
+  #lastListener = 0
 
   constructor(fields: CallContextFields, clock: Clock) {
     this.#fields = fields
@@ -105,9 +107,11 @@ export class CallContext implements CurrentCall {
       listener(this.#abortReason)
       return () => {}
     }
-    this.#onAbort ??= new Set()
-    const listeners = this.#onAbort.add(listener)
-    return () => listeners.delete(listener)
+    this.#onAbort ??= new Numbered()
+    const listeners = this.#onAbort
+    const number = ++this.#lastListener
+    listeners.set(number, listener)
+    return () => void listeners.delete(number)
   }
 
   abort(reason: Error): void {
@@ -115,14 +119,15 @@ export class CallContext implements CurrentCall {
     this.#abortReason = reason
     this.#timer?.cancel()
     this.#controller?.abort(reason)
-    for (const listener of this.#onAbort ?? []) listener(reason)
-    this.#onAbort?.clear()
+    const listeners = this.#onAbort?.values() ?? []
+    this.#onAbort = undefined
+    for (const listener of listeners) listener(reason)
   }
 
   settle(): void {
     this.#settled = true
     this.#timer?.cancel()
-    this.#onAbort?.clear()
+    this.#onAbort = undefined
   }
 }
 
