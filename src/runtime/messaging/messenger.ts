@@ -35,6 +35,7 @@ import { LiveView } from './live-view.js'
 import type { Members, WorkerInfo } from './members.js'
 import type { Peer } from './peer.js'
 import { methodProxy } from './proxy.js'
+import { rejected } from './rejected.js'
 import { readStreamOptions, type StreamOptions } from './streams/stream-options.js'
 import type { Subscription } from './subscriptions.js'
 
@@ -91,7 +92,7 @@ export abstract class Messenger<C extends AnyContract> {
     try {
       to = readTarget(target)
     } catch (error) {
-      return Promise.reject(withoutOwnFrames(error))
+      return rejected(withoutOwnFrames(error))
     }
     return this.#call(to, method, args, options) as Promise<MethodResult<MethodsOf<C, T>, K>>
   }
@@ -100,17 +101,21 @@ export abstract class Messenger<C extends AnyContract> {
    * One way: no answer, no error from the method. Resolves when the message has left for its target, so that a loop that
    * awaits it goes no faster than the link. What is thrown over there is logged over there.
    */
-  async cast<T extends Target, K extends MethodName<MethodsOf<C, T>>>(
+  cast<T extends Target, K extends MethodName<MethodsOf<C, T>>>(
     target: T,
     method: K,
     args: MethodArgs<MethodsOf<C, T>, K>,
   ): Promise<void> {
-    const to = readTarget(target)
-    const { peer, refusal } = this.#options
-    const values = readArgs(method, args)
-    const refused = refusal(to, method) ?? this.#missingMethod(to, method) ?? this.#uncastable(to, method)
-    if (refused) throw refused
-    await peer.casts.send({ to, method, payload: peer.encodeArgs(values, to, method) })
+    try {
+      const to = readTarget(target)
+      const { peer, refusal } = this.#options
+      const values = readArgs(method, args)
+      const refused = refusal(to, method) ?? this.#missingMethod(to, method) ?? this.#uncastable(to, method)
+      if (refused) return rejected(refused)
+      return peer.casts.send({ to, method, payload: peer.encodeArgs(values, to, method) })
+    } catch (error) {
+      return rejected(error)
+    }
   }
 
   /**
@@ -261,7 +266,7 @@ export abstract class Messenger<C extends AnyContract> {
         idempotencyKey,
       })
     } catch (error) {
-      return Promise.reject(withoutOwnFrames(error))
+      return rejected(withoutOwnFrames(error))
     }
   }
 }

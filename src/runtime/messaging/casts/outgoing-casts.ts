@@ -14,6 +14,7 @@ import type { Logger } from '../../logger.js'
 import { type CallName, nameOf } from '../call-name.js'
 import type { SendingOptions } from '../caller.js'
 import { HandOver } from '../messaging-link.js'
+import { rejected } from '../rejected.js'
 import { CAST_ROOM, lengthOf } from './cast-room.js'
 
 export interface OutgoingCastsOptions extends SendingOptions {
@@ -71,19 +72,26 @@ export class OutgoingCasts {
     this.#drops = new DropLog(options.logger, options.clock)
   }
 
-  async send({ to, method, payload }: Cast): Promise<void> {
+  send({ to, method, payload }: Cast): Promise<void> {
     const { link, self } = this.#options
     const name = nameOf(to, method)
-    if (this.#closed) throw new ClusterClosedError(name)
-    if (link.full) throw this.#tooMany(name)
+    if (this.#closed) return rejected(new ClusterClosedError(name))
+    if (link.full) return rejected(this.#tooMany(name))
     // What goes to the primary has arrived when this process's own link has taken it, and the primary sees all links.
     // No chain: nobody waits for a cast, so it cannot be part of a cycle.
-    if (self.id === 0 || to === 0) link.send({ kind: 'call', to, method, payload })
-    else {
-      const word = this.#sendOn({ to, method, payload }, name)
-      if (word !== undefined) this.#judge(await word, name)
+    if (self.id === 0 || to === 0) {
+      link.send({ kind: 'call', to, method, payload })
+      return this.#handOver.done(link.castFlushed(), name)
     }
-    await this.#handOver.done(link.castFlushed(), name)
+    const way = this.#wayTo(to)
+    // Of those that wait there will be word; until then another one need not go there to be refused.
+    if (way.full && way.waiting.size > 0) return rejected(this.#tooMany(name))
+    return this.#taken(this.#sendOn(way, { to, method, payload }), name)
+  }
+
+  async #taken(word: Promise<Verdict> | undefined, name: CallName): Promise<void> {
+    if (word) this.#judge(await word, name)
+    await this.#handOver.done(this.#options.link.castFlushed(), name)
   }
 
   passed({ to, cast, held = false }: PassedFrame): boolean {
@@ -116,10 +124,7 @@ export class OutgoingCasts {
   }
 
   /** By way of the router, whose word is waited for unless this one may be ahead of it. */
-  #sendOn({ to, method, payload }: Cast, name: CallName): Promise<Verdict> | undefined {
-    const way = this.#wayTo(to)
-    // Of those that wait there will be word; until then another one need not go there to be refused.
-    if (way.full && way.waiting.size > 0) throw this.#tooMany(name)
+  #sendOn(way: Way, { to, method, payload }: Cast): Promise<Verdict> | undefined {
     way.at += lengthOf(payload)
     const isAhead = !way.held && way.at - way.passed <= CAST_ROOM
     const word = isAhead ? undefined : this.#word(way)
