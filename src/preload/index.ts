@@ -8,6 +8,7 @@ import { type IpcOptions, IpcTransport } from '../runtime/transports/ipc.js'
 import { limitWrites, lineLimit } from '../runtime/transports/line-limit.js'
 import { WorkerHost } from '../runtime/worker-host.js'
 import { takeIdentity, type WorkerIdentity } from '../runtime/worker-identity.js'
+import { DirectSockets } from './direct-sockets.js'
 import { ListenPath } from './listen.js'
 import { countRequests } from './request-count.js'
 import { ServerRegistry } from './servers.js'
@@ -57,6 +58,14 @@ function becomeWorker(identity: WorkerIdentity): void {
       servers.onRequest = (request, response, server) => stickiness.request(request, response, server)
     },
   })
+  const { limits } = identity
+  const direct = new DirectSockets({
+    limit: limits.link,
+    bytes: limits.linkBytes,
+    frameLimit: lineLimit(limits.payload),
+    warn: (message) => warnings.add('direct', message),
+    corrupt: (meeting, verdict) => link.send({ kind: 'unlinked', meeting, corrupt: verdict }),
+  })
   const host = new WorkerHost({
     identity,
     link,
@@ -66,6 +75,7 @@ function becomeWorker(identity: WorkerIdentity): void {
     released: () => hold?.release(),
     vitals: vitals(identity.countsRequests ? countRequests() : () => 0),
     closeInspector,
+    direct: identity.directLinks ? direct : undefined,
   })
   host.publishForJoin()
 }

@@ -1,6 +1,6 @@
 import { isObject } from './frame-checks.js'
-import { downShapes, type Shapes, upShapes } from './frame-shapes.js'
-import { BATCH_TAG, type Batch, type DownFrame, type UpFrame } from './frames.js'
+import { downShapes, peerShapes, type Shapes, upShapes } from './frame-shapes.js'
+import { BATCH_TAG, type Batch, type DownFrame, type PeerFrame, type UpFrame } from './frames.js'
 
 /**
  * What may be believed of a message from the channel. The other side is one of our own processes, but it may be another
@@ -23,6 +23,10 @@ export function isBatch(message: unknown): message is Batch<unknown> {
 
 export const readUpBatch = (batch: Batch<unknown>): ReadBatch<UpFrame> => readBatch(batch, upShapes)
 export const readDownBatch = (batch: Batch<unknown>): ReadBatch<DownFrame> => readBatch(batch, downShapes)
+
+/** Of a link between two workers, where a batch is its frames alone. */
+export const readPeerBatch = (frames: unknown): ReadBatch<PeerFrame> =>
+  readBatch({ cmd: BATCH_TAG, frames: frames as unknown[] }, peerShapes)
 
 function readBatch<F extends { kind: string }>(batch: Batch<unknown>, shapes: Shapes<F>): ReadBatch<F> {
   if (!Array.isArray(batch.frames)) return { frames: [], malformed: 1 }

@@ -1,3 +1,4 @@
+import { PartsPayload } from './binary-parts.js'
 import type { InlinePayload, Payload } from './frames.js'
 
 /**
@@ -45,5 +46,6 @@ export function richPayload(rich: object, size: number): InlinePayload {
 /** Characters, about. Of one that has arrived inline from another process nothing is known: 0. */
 export function sizeOfPayload(payload: Payload): number {
   if (typeof payload === 'string') return payload.length
+  if (payload instanceof PartsPayload) return payload.size
   return payload === undefined ? 0 : Sized.of(payload)
 }

@@ -1,3 +1,4 @@
+import { type ArrivedPayload, PartList, PartsPayload } from './binary-parts.js'
 import { PayloadError } from './errors.js'
 import type { InlinePayload, Payload } from './frames.js'
 import { guardPlain } from './guard.js'
@@ -21,12 +22,15 @@ export interface EncodeOptions {
   readonly limit: number
   /** How an error names the value: `args`, `result`, `value`. */
   readonly root: string
+  /** It goes over a link that carries bytes: what is binary stays so, in a `PartsPayload`. */
+  readonly parts?: boolean | undefined
 }
 
 export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   if (value === undefined) return undefined
   try {
     const { inline, size } = encodeInline(value, options)
+    if (inline instanceof PartsPayload) return checkedParts(inline, options)
     if (size * GROWTH <= options.limit) return options.opaque ? JSON.stringify(inline) : inline
     // Near the limit it is measured, so that what leaves here is never too large for the channel.
     const text = JSON.stringify(inline)
@@ -54,8 +58,17 @@ function encodeInline(
     const size = limit - budget.left
     return { inline: opaque ? { plain: value } : plainPayload(copyPlain(value), size), size }
   }
-  const { form, size } = writeRich(value, root, limit)
+  const parts = options.parts ? new PartList() : undefined
+  const { form, size } = writeRich(value, root, limit, parts)
+  if (parts && parts.parts.length > 0) return { inline: new PartsPayload(form, parts, size), size }
   return { inline: opaque ? { rich: form } : richPayload(form, size), size }
+}
+
+function checkedParts(payload: PartsPayload, options: EncodeOptions): PartsPayload {
+  const { size, partsSize, rich } = payload
+  const isNear = (size - partsSize) * GROWTH + partsSize > options.limit
+  if (isNear && Buffer.byteLength(JSON.stringify(rich)) + partsSize > options.limit) throw refusedAsTooLarge(options)
+  return payload
 }
 
 function refusedAsTooLarge({ limit, root }: EncodeOptions): PayloadError {
@@ -80,7 +93,7 @@ export function decodePayload(payload: Payload, root: string): unknown {
         guardPlain(inline.plain)
         return inline.plain
       }
-      if ('rich' in inline) return readRich(inline.rich)
+      if ('rich' in inline) return readRich(inline.rich, (inline as ArrivedPayload).parts)
     }
   } catch (cause) {
     throw new PayloadError({ path: root, reason: `arrived in a form that is refused: it ${messageOf(cause)}` })

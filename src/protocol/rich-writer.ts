@@ -1,4 +1,5 @@
-import { isBinary, toBinaryRecord } from './binary.js'
+import { isBinary, kindOf, toBinaryRecord, viewOf } from './binary.js'
+import type { PartList } from './binary-parts.js'
 import { costOfAddress, costOfPattern, MAX_PATTERNS } from './costly-text.js'
 import { PayloadError } from './errors.js'
 import { digitsOf } from './plain-json.js'
@@ -25,8 +26,12 @@ export interface Written {
   readonly size: number
 }
 
-export function writeRich(value: unknown, root: string, limit: number): Written {
-  return new RichWriter(root, limit, false).write(value) ?? (new RichWriter(root, limit, true).write(value) as Written)
+/** With `parts`, binary values are put there and not into the form. */
+export function writeRich(value: unknown, root: string, limit: number, parts?: PartList): Written {
+  const written = new RichWriter(root, limit, false, parts).write(value)
+  if (written) return written
+  parts?.clear()
+  return new RichWriter(root, limit, true, parts).write(value) as Written
 }
 
 export function tooLarge(limit: number): string {
@@ -79,15 +84,17 @@ class RichWriter {
   /** Every container met so far and its number; only those around the present one while there are no references. */
   readonly #numbers = new Map<object, number>()
   readonly #references: boolean
+  readonly #parts: PartList | undefined
   readonly #open: Open[] = []
   #size = 0
   /** Characters of regular expressions so far. */
   #patterns = 0
 
-  constructor(root: string, limit: number, references: boolean) {
+  constructor(root: string, limit: number, references: boolean, parts: PartList | undefined) {
     this.#root = root
     this.#limit = limit
     this.#references = references
+    this.#parts = parts
   }
 
   /** Undefined when the value contains itself, and there are no references. */
@@ -189,7 +196,7 @@ class RichWriter {
     if (isBinary(value)) {
       this.#size += Math.ceil((value.byteLength * 4) / 3) + 30
       if (this.#size > this.#limit) throw this.#refuse(tooLarge(this.#limit))
-      return { json: toBinaryRecord(value), note: 'binary' }
+      return { json: this.#parts?.add(kindOf(value), viewOf(value)) ?? toBinaryRecord(value), note: 'binary' }
     }
     if (value instanceof Date) {
       this.#size += 16

@@ -1,5 +1,5 @@
 import type { AnyContract } from '../protocol/contract.js'
-import type { ConnectionUpFrame, LifeUpFrame, MessagingDownFrame, UpFrame } from '../protocol/frames.js'
+import type { ConnectionUpFrame, LifeUpFrame, LinkingUpFrame, MessagingDownFrame, UpFrame } from '../protocol/frames.js'
 import { PRIMARY } from '../protocol/ids.js'
 import type { Clock } from './clock.js'
 import { ConnectionRouter, type Standing } from './connections/connection-router.js'
@@ -9,6 +9,7 @@ import { Emitter } from './emitter.js'
 import { expectBoolean, expectKnown, expectObject, expectPositiveInteger } from './expect.js'
 import type { Limits } from './limits.js'
 import type { Logger } from './logger.js'
+import { LinkBroker, type MeetingPlace } from './messaging/direct/link-broker.js'
 import { Members } from './messaging/members.js'
 import { Messenger, type MessengerOptions } from './messaging/messenger.js'
 import { toMethodTable } from './messaging/method-registry.js'
@@ -36,6 +37,8 @@ export interface PrimaryPorts {
   readonly launcher: Launcher
   readonly sockets: Sockets
   readonly logger: Logger
+  /** Where workers meet for direct links; absent: they have none. */
+  readonly place?: MeetingPlace | undefined
 }
 
 export interface StopOptions {
@@ -127,7 +130,7 @@ export interface BuiltPrimary<C extends AnyContract> {
 
 /** Wires the primary from its ports. The one place where its parts meet; the simulator calls it with ports of its own. */
 export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, ports: PrimaryPorts): BuiltPrimary<C> {
-  const { clock, random, launcher, sockets, logger } = ports
+  const { clock, random, launcher, sockets, logger, place } = ports
   const { methods, limits, timeouts, plans } = settings
   const members = new Members({ calls: (incarnation) => router.calls(incarnation) })
   const router: Router = new Router({
@@ -180,13 +183,24 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     logger,
     fence: (ref, verdict) => supervisor.fence(ref, verdict),
   })
+  const broker = new LinkBroker({ place, fence: (ref, verdict) => supervisor.fence(ref, verdict) })
   const supervisor: Supervisor = new Supervisor({
     ...settings,
     clock,
     random,
     launcher,
     logger,
-    calls: router,
+    calls: {
+      // First the links, whose calls the router does not see: then all that is left passes there.
+      close(incarnation) {
+        broker.close(incarnation)
+        router.close(incarnation)
+      },
+      async idle(incarnation) {
+        await broker.parted(incarnation)
+        await router.idle(incarnation)
+      },
+    },
     reports: {
       launched(ref, link) {
         router.attach(ref, link)
@@ -194,9 +208,14 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
         link.receive({
           frame(frame) {
             try {
-              if (frame.kind === 'join') roster.joined(ref.incarnation, link)
+              if (frame.kind === 'join') {
+                roster.joined(ref.incarnation, link)
+                broker.joined(ref, link)
+              }
               if (isLife(frame)) supervisor.receive(ref, frame)
               else if (isConnection(frame)) connections.receive(ref.incarnation, frame)
+              else if (frame.kind === 'fence' || frame.kind === 'busy') router.receiveOfLinks(ref.incarnation, frame)
+              else if (isLinking(frame)) broker.receive(ref.incarnation, frame)
               else router.receive(ref.incarnation, frame)
             } catch (error) {
               // No frame of one worker may end the others: whoever sent it ends alone.
@@ -218,6 +237,9 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
         connections.detach(ref)
         roster.left(ref.incarnation)
         router.detach(ref.incarnation, ending)
+        broker.gone(ref.incarnation)
+        // Behind all that it had sent by way of the router.
+        if (place) roster.tell({ kind: 'gone', incarnation: ref.incarnation, ending })
       },
       event(name, detail) {
         events.emit(name, detail)
@@ -267,6 +289,14 @@ const LIFE = {
 
 function isLife(frame: UpFrame): frame is LifeUpFrame {
   return Object.hasOwn(LIFE, frame.kind)
+}
+
+type BrokeredFrame = Exclude<LinkingUpFrame, { kind: 'fence' | 'busy' }>
+
+const LINKING = { link: true, met: true, unlinked: true, parted: true } satisfies Record<BrokeredFrame['kind'], true>
+
+function isLinking(frame: UpFrame): frame is BrokeredFrame {
+  return Object.hasOwn(LINKING, frame.kind)
 }
 
 const CONNECTIONS = {

@@ -1,0 +1,70 @@
+import { PartsPayload } from '../../protocol/binary-parts.js'
+
+/*
+ * One batch of frames on a stream of bytes:
+ *
+ *     bytes of the JSON, bytes of the parts (two unsigned 32 bit numbers, big endian), the JSON, the parts
+ *
+ * The JSON is a list of frames. A payload that was encoded as a text stands in it as what it is, and is parsed with the rest
+ * once, by its receiver. Binary values follow as parts, and `"parts": [1048576, …]` in a payload says how long each of them is.
+ */
+export const HEADER = 8
+
+/** A frame as JSON, and what follows the batch that it is in. Throws what JSON.stringify throws. */
+export interface WrittenFrame {
+  readonly text: string
+  readonly parts: readonly Buffer[]
+}
+
+const NO_PARTS: readonly Buffer[] = []
+
+export function writeFrame(frame: object): WrittenFrame {
+  const { payload } = frame as { readonly payload?: unknown }
+  if (typeof payload === 'string') return { text: withPayload(frame, payload), parts: NO_PARTS }
+  if (!(payload instanceof PartsPayload)) return { text: JSON.stringify(frame), parts: NO_PARTS }
+  const { rich, parts } = payload
+  const text = JSON.stringify({ rich, parts: parts.map(({ length }) => length) })
+  return { text: withPayload(frame, text), parts }
+}
+
+/** An opaque payload is JSON already, of our own making. No frame is without a kind, so that a comma is due. */
+function withPayload(frame: object, text: string): string {
+  const rest = JSON.stringify({ ...frame, payload: undefined })
+  return `${rest.slice(0, -1)},"payload":${text}}`
+}
+
+/** What is written for a batch: the first piece is header and JSON. */
+export function toBytes(frames: readonly WrittenFrame[]): Uint8Array[] {
+  const text = frames.length === 1 ? `[${(frames[0] as WrittenFrame).text}]` : `[${frames.map(textOf).join(',')}]`
+  const length = Buffer.byteLength(text)
+  const head = Buffer.allocUnsafe(HEADER + length)
+  const pieces: Uint8Array[] = [head]
+  let partsLength = 0
+  for (const { parts } of frames)
+    for (const part of parts) {
+      partsLength += part.length
+      pieces.push(part)
+    }
+  head.writeUInt32BE(length, 0)
+  head.writeUInt32BE(partsLength, 4)
+  head.write(text, HEADER)
+  return pieces
+}
+
+const textOf = ({ text }: WrittenFrame): string => text
+
+/** Puts the parts in the payloads that name them. Throws when the numbers do not add up to the bytes that came. */
+export function placeParts(frames: readonly unknown[], take: (length: number) => Uint8Array, total: number): void {
+  let left = total
+  for (const frame of frames) {
+    const { payload } = (frame ?? {}) as { readonly payload?: { parts?: unknown } | null }
+    if (typeof payload !== 'object' || payload === null || !Array.isArray(payload.parts)) continue
+    payload.parts = payload.parts.map((length: unknown) => {
+      if (!Number.isSafeInteger(length) || (length as number) < 0 || (length as number) > left)
+        throw new Error('names parts that have not come')
+      left -= length as number
+      return take(length as number)
+    })
+  }
+  if (left !== 0) throw new Error('has bytes that no payload names')
+}
