@@ -265,14 +265,15 @@ export class StreamTransport<Out extends object, In> implements Transport<Out, I
 }
 
 interface Carrier {
+  readonly kind: string
   readonly payload?: Payload
   readonly items?: readonly (string | null)[]
 }
 
 function sizeOf(frame: unknown): number {
-  const { payload, items } = frame as Carrier
+  const { kind, payload, items } = frame as Carrier
   let size = payload === undefined ? 0 : sizeOfPayload(payload)
-  if (items) for (const item of items) size += item?.length ?? 0
+  if (kind === 'items' && items) for (const item of items) size += item?.length ?? 0
   return size
 }
 
