@@ -65,7 +65,7 @@ async function reloads(seed: number, directLinks = true, scales = false): Promis
   sim.delay(1, 30)
   await sim.clock.advance(200)
   for (let n = 0; n < 2; n++) {
-    await sim.until(scales ? sim.cluster.scale(2) : sim.cluster.reload({ settle: 50 }))
+    await sim.until<unknown>(scales ? sim.cluster.scale(2) : sim.cluster.reload({ settle: 50 }))
     await sim.clock.advance(100)
     if (scales) await sim.until(sim.cluster.scale(3))
   }

@@ -3,6 +3,7 @@ import type {
   CancelFrame,
   CreditFrame,
   FailureFrame,
+  FenceFrame,
   InvokeFrame,
   ItemsFrame,
   ProgressFrame,
@@ -91,19 +92,6 @@ export interface EndingRecord {
   readonly signal: string | null
   readonly outOfMemory?: 'yes' | 'no' | 'unknown' | undefined
   readonly output?: string | undefined
-}
-
-// ------------------------------------------------------------------------------ both ways
-
-/**
- * Sent by the primary (where `peer` is whom it is for, and then who sent it) and on the link, by whoever changes from one of
- * the two ways to the other. What comes after it on either way is not read before it has come on both.
- */
-export interface FenceFrame {
-  readonly kind: 'fence'
-  readonly peer: Incarnation
-  /** Counts the fences of this sender on this link. */
-  readonly n: number
 }
 
 // ------------------------------------------------------------------------------ on a link

@@ -2,7 +2,6 @@ import type { Overflow } from '../contract.js'
 import type { ErrorRecord } from '../error-record.js'
 import type { CallStage } from '../errors.js'
 import type { Incarnation, ProcessRef, WorkerId } from '../ids.js'
-import type { FenceFrame } from './direct.js'
 
 // Calls, streams and channels, between whoever calls, publishes or hears, and the router.
 
@@ -201,6 +200,19 @@ export interface ReceiptFrame {
   readonly ref: number
   readonly acknowledged: readonly ProcessRef[]
   readonly failed: readonly (ProcessRef & { readonly error: ErrorRecord })[]
+}
+
+// -------------------------------------------------------------------------------------------- fences
+
+/**
+ * Sent by the primary (where `peer` is whom it is for, and then who sent it) and on a direct link, by whoever changes from one
+ * of the two ways to the other. What comes after it on either way is not read before it has come on both.
+ */
+export interface FenceFrame {
+  readonly kind: 'fence'
+  readonly peer: Incarnation
+  /** Counts the fences of this sender on this link. */
+  readonly n: number
 }
 
 // --------------------------------------------------------------------------------------------- unions

@@ -41,7 +41,7 @@ const result = (value: unknown, parts = true): PeerFrame => ({
   id: 1,
   payload: encodePayload(value, { opaque: true, parts, limit: 4_000_000, root: 'result' }),
 })
-const valueOf = (frame: PeerFrame | undefined): unknown =>
+const decoded = (frame: PeerFrame | undefined): unknown =>
   frame?.kind === 'result' ? decodePayload(frame.payload, 'result') : undefined
 
 const VALUES: Record<string, unknown> = {
@@ -66,8 +66,8 @@ describe('binary values', () => {
       left.send(cancel(3))
       await settled()
       expect(heard.map(({ kind }) => kind)).toEqual(['result', 'result', 'cancel'])
-      expect(valueOf(heard[0])).toEqual(VALUES[name])
-      expect(valueOf(heard[1])).toEqual(VALUES[name])
+      expect(decoded(heard[0])).toEqual(VALUES[name])
+      expect(decoded(heard[1])).toEqual(VALUES[name])
     })
 
   test('are as they were when they were encoded', async () => {
@@ -76,7 +76,7 @@ describe('binary values', () => {
     left.send(result(value))
     value.fill(9)
     await settled()
-    expect(valueOf(heard[0])).toEqual(new Uint8Array([1, 2, 3]))
+    expect(decoded(heard[0])).toEqual(new Uint8Array([1, 2, 3]))
   })
 
   test('become a text where they have to', () => {
