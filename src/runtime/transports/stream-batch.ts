@@ -1,4 +1,5 @@
 import { PartsPayload } from '../../protocol/binary-parts.js'
+import type { InvokeFrame, PeerFrame, ResultFrame } from '../../protocol/frames.js'
 
 /*
  * One batch of frames on a stream of bytes:
@@ -27,10 +28,23 @@ export function writeFrame(frame: object): WrittenFrame {
   return { text: withPayload(frame, text), parts }
 }
 
-/** An opaque payload is JSON already, of our own making. No frame is without a kind, so that a comma is due. */
+/** An opaque payload is JSON already, of our own making. The two kinds that nearly all frames are of are written by hand. */
 function withPayload(frame: object, text: string): string {
-  const rest = JSON.stringify({ ...frame, payload: undefined })
-  return `${rest.slice(0, -1)},"payload":${text}}`
+  const { kind } = frame as PeerFrame
+  if (kind === 'result') return `{"kind":"result","id":${(frame as ResultFrame).id},"payload":${text}}`
+  if (kind === 'invoke') return writeInvoke(frame as InvokeFrame, text)
+  // No frame is without a kind, so that a comma is due.
+  return `${JSON.stringify({ ...frame, payload: undefined }).slice(0, -1)},"payload":${text}}`
+}
+
+function writeInvoke({ route, from, method, deadline, chain, key, stream }: InvokeFrame, payload: string): string {
+  let text = `{"kind":"invoke","from":{"id":${from.id},"incarnation":${from.incarnation}},"method":${JSON.stringify(method)}`
+  if (route !== undefined) text += `,"route":${route}`
+  if (deadline !== undefined) text += `,"deadline":${deadline}`
+  if (chain !== undefined) text += `,"chain":${JSON.stringify(chain)}`
+  if (key !== undefined) text += `,"key":${JSON.stringify(key)}`
+  if (stream !== undefined) text += `,"stream":${JSON.stringify(stream)}`
+  return `${text},"payload":${payload}}`
 }
 
 /** What is written for a batch: the first piece is header and JSON. */

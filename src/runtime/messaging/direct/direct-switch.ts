@@ -333,7 +333,9 @@ export class DirectSwitch implements MessagingLink {
       link.incoming.add(route)
     }
     this.#load.began(route !== undefined)
-    this.#options.deliver({ ...frame, from: link.ref })
+    const { from } = frame
+    const isSo = from.id === link.ref.id && from.incarnation === link.ref.incarnation
+    this.#options.deliver(isSo ? frame : { ...frame, from: link.ref })
   }
 
   #hasEnded(link: PeerLink, route: number): void {
