@@ -348,6 +348,7 @@ export class DirectSwitch implements MessagingLink {
   #closed(link: PeerLink): void {
     const { deliver, primary } = this.#options
     link.isOpen = false
+    link.hasEnded = true
     link.endFences()
     this.#byBlock.delete(link.theirBlock)
     if (this.#links.get(link.ref.incarnation) === link) this.#directory.endpoints.delete(link.ref.incarnation)
@@ -387,17 +388,14 @@ export class DirectSwitch implements MessagingLink {
 
   #checkParted(): void {
     if (!this.#parting || this.#meetings.dialling) return
-    const links = [...this.#links.values()].filter(({ isOpen }) => isOpen)
+    // One that has been dialled and not answered may be open on the other side already.
+    const links = [...this.#links.values()].filter(({ hasEnded }) => !hasEnded)
     if (!links.every((link) => link.isParted)) return
-    void Promise.all(links.map((link) => link.transport.flushed())).then(() => {
-      if (!this.#parting) return
-      this.#parting = false
-      this.#hasParted()
-    })
-  }
-
-  #hasParted(): void {
-    this.#options.primary.send({ kind: 'parted' })
+    this.#parting = false
+    // Their answers have to leave before this process does.
+    void Promise.all(links.map((link) => link.transport.flushed())).then(() =>
+      this.#options.primary.send({ kind: 'parted' }),
+    )
   }
 
   /** The primary is gone, and this process will be. */

@@ -31,7 +31,7 @@ export class Meetings {
   /** When it may be asked for again, and how long it was last told to wait. Until then the answer is awaited. */
   readonly #asked = new Map<Incarnation, { until: number; pause: number }>()
   /** What ends each that is under way. */
-  readonly #underWay = new Map<number, { end(): void; readonly dialled: boolean }>()
+  readonly #underWay = new Map<number, { end(): void; readonly timer: Timer; readonly dialled: boolean }>()
   #closed = false
 
   constructor(options: MeetingsOptions) {
@@ -67,23 +67,25 @@ export class Meetings {
   listen(meeting: Meeting): void {
     const { port, send } = this.#options
     if (this.#closed) return send({ kind: 'met', meeting: meeting.meeting, listens: false })
-    const cancel = port.listen(meeting, {
-      listening: (listens) => {
-        if (!listens) this.#finish(meeting.meeting)
-        send({ kind: 'met', meeting: meeting.meeting, listens })
-      },
-      opened: (link) => this.#opened(link, meeting, false),
-    })
-    this.#begin(meeting, cancel, false)
+    this.#begin(meeting, false, () =>
+      port.listen(meeting, {
+        listening: (listens) => {
+          if (!listens) this.#finish(meeting.meeting)
+          send({ kind: 'met', meeting: meeting.meeting, listens })
+        },
+        opened: (link) => this.#opened(link, meeting, false),
+      }),
+    )
   }
 
   /** The other one listens. */
   dial(meeting: Meeting): void {
-    const cancel = this.#options.port.dial(meeting, {
-      opened: (link) => this.#opened(link, meeting, true),
-      failed: () => this.#fail(meeting),
-    })
-    this.#begin(meeting, cancel, true)
+    this.#begin(meeting, true, () =>
+      this.#options.port.dial(meeting, {
+        opened: (link) => this.#opened(link, meeting, true),
+        failed: () => this.#fail(meeting),
+      }),
+    )
   }
 
   /** No new ones; what is only listened for is called off, what is dialled comes to be or not. */
@@ -106,13 +108,12 @@ export class Meetings {
     }
   }
 
-  #begin(meeting: Meeting, cancel: () => void, dialled: boolean): void {
+  #begin(meeting: Meeting, dialled: boolean, start: () => () => void): void {
     const timer: Timer = this.#options.clock.after(MEETING, () => this.#fail(meeting), { idle: true })
-    const end = (): void => {
-      timer.cancel()
-      cancel()
-    }
-    this.#underWay.set(meeting.meeting, { end, dialled })
+    let cancel = (): void => {}
+    const end = (): void => cancel()
+    this.#underWay.set(meeting.meeting, { end, timer, dialled })
+    cancel = start()
   }
 
   #opened(link: PeerTransport, meeting: Meeting, dialled: boolean): void {
@@ -125,7 +126,7 @@ export class Meetings {
   #fail(meeting: Meeting): void {
     const underWay = this.#underWay.get(meeting.meeting)
     if (!underWay) return
-    this.#underWay.delete(meeting.meeting)
+    this.#finish(meeting.meeting)
     underWay.end()
     this.refused(meeting.with.incarnation)
     this.#options.send({ kind: 'unlinked', meeting: meeting.meeting })
@@ -133,6 +134,7 @@ export class Meetings {
   }
 
   #finish(number: number): void {
+    this.#underWay.get(number)?.timer.cancel()
     this.#underWay.delete(number)
   }
 }

@@ -40,6 +40,8 @@ export class PeerLink {
   readonly theirBlock: number
   /** The other side has accepted the link, and this side may send. */
   isOpen = false
+  /** Nothing comes on it any more. */
+  hasEnded = false
   /** No call may be sent on it any more. */
   leaving = false
   /** The other side has been asked to send none; and has promised it. */
@@ -79,7 +81,7 @@ export class PeerLink {
     return this.left && this.incoming.size === 0
   }
 
-  /** Is that still so long in flight that its number must not be used again? */
+  /** One that is in flight for so long that all other numbers have been used keeps its own. */
   nextRoute(): number {
     let route: number
     do route = routeIn(this.#ownBlock, ++this.#lastNumber)
