@@ -38,18 +38,19 @@ export class Chunks {
       this.skip(length)
       return text
     }
-    return Buffer.from(this.takeBytes(length)).toString()
+    const bytes = Buffer.allocUnsafe(length)
+    this.takeInto(bytes, 0)
+    return bytes.toString()
   }
 
-  /** In a memory of their own. */
-  takeBytes(length: number): Uint8Array {
-    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
-    let at = 0
-    this.#take(length, (piece) => {
+  /** Fills it from there on, as far as there is anything. Gives how far it is filled then. */
+  takeInto(bytes: Uint8Array, from: number): number {
+    let at = from
+    this.#take(Math.min(this.#length, bytes.length - from), (piece) => {
       bytes.set(piece, at)
       at += piece.length
     })
-    return bytes
+    return at
   }
 
   #take(length: number, each: (piece: Uint8Array) => void): void {

@@ -67,8 +67,12 @@ export function toBytes(frames: readonly WrittenFrame[]): Uint8Array[] {
 
 const textOf = ({ text }: WrittenFrame): string => text
 
-/** Puts the parts in the payloads that name them. Throws when the numbers do not add up to the bytes that came. */
-export function placeParts(frames: readonly unknown[], take: (length: number) => Uint8Array, total: number): void {
+/**
+ * Puts the parts in the payloads that name them, to be filled when they come, and gives them in that order. No more than
+ * `total`, which is bounded: memory that nothing is written to costs nothing. Throws when the numbers do not add up to it.
+ */
+export function placeParts(frames: readonly unknown[], total: number): Uint8Array[] {
+  const placed: Uint8Array[] = []
   let left = total
   for (const frame of frames) {
     const { payload } = (frame ?? {}) as { readonly payload?: { parts?: unknown } | null }
@@ -77,8 +81,12 @@ export function placeParts(frames: readonly unknown[], take: (length: number) =>
       if (!Number.isSafeInteger(length) || (length as number) < 0 || (length as number) > left)
         throw new Error('names parts that have not come')
       left -= length as number
-      return take(length as number)
+      // A memory of its own, at any alignment that a view may need.
+      const part = new Uint8Array(Buffer.allocUnsafeSlow(length as number).buffer)
+      placed.push(part)
+      return part
     })
   }
   if (left !== 0) throw new Error('has bytes that no payload names')
+  return placed
 }

@@ -43,6 +43,8 @@ export class StreamTransport<Out extends object, In> implements Transport<Out, I
   #open = true
   #flush: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
   readonly #arrived = new Chunks()
+  /** A batch whose parts are still coming: each is put in its place as it comes, while the other side writes the rest. */
+  #incomplete: Incomplete | undefined
   /** Read, and not given to the receiver yet. */
   #frames: In[] = []
   #delivering = false
@@ -216,25 +218,37 @@ export class StreamTransport<Out extends object, In> implements Transport<Out, I
   }
 
   #readBatch(): boolean {
+    if (this.#incomplete) return this.#fill(this.#incomplete)
     const arrived = this.#arrived
     if (arrived.length < HEADER) return false
     const [textLength, partsLength] = [arrived.peek(0), arrived.peek(4)]
     // Twice, because a batch is closed by the frame that is too much for it.
     const most = 2 * this.#options.frameLimit + BATCH_SIZE * 3
     if (textLength + partsLength > most) return this.#corrupt(`a batch of ${textLength + partsLength} bytes`)
-    if (arrived.length < HEADER + textLength + partsLength) return false
+    if (arrived.length < HEADER + textLength) return false
     arrived.skip(HEADER)
     try {
       const frames: unknown = JSON.parse(arrived.takeText(textLength))
       if (!Array.isArray(frames)) throw new Error('is no list of frames')
-      placeParts(frames, (length) => arrived.takeBytes(length), partsLength)
-      const { frames: good, malformed } = this.#options.read(frames)
-      if (malformed > 0) this.#options.onMalformed(malformed)
-      this.#frames = good as In[]
-      return true
+      return this.#fill({ frames, parts: placeParts(frames, partsLength), index: 0, filled: 0 })
     } catch (error) {
       return this.#corrupt(`a batch that ${(error as Error).message}`)
     }
+  }
+
+  #fill(batch: Incomplete): boolean {
+    this.#incomplete = batch
+    for (; batch.index < batch.parts.length; batch.index++) {
+      const part = batch.parts[batch.index] as Uint8Array
+      batch.filled = this.#arrived.takeInto(part, batch.filled)
+      if (batch.filled < part.length) return false
+      batch.filled = 0
+    }
+    this.#incomplete = undefined
+    const { frames, malformed } = this.#options.read(batch.frames)
+    if (malformed > 0) this.#options.onMalformed(malformed)
+    this.#frames = frames as In[]
+    return true
   }
 
   #corrupt(what: string): false {
@@ -262,6 +276,14 @@ export class StreamTransport<Out extends object, In> implements Transport<Out, I
     this.#flush?.resolve()
     this.#flush = undefined
   }
+}
+
+interface Incomplete {
+  readonly frames: readonly unknown[]
+  readonly parts: readonly Uint8Array[]
+  /** Which part is next, and how much of it has come. */
+  index: number
+  filled: number
 }
 
 interface Carrier {
