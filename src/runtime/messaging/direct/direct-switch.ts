@@ -1,5 +1,4 @@
 import { toRecord } from '../../../protocol/error-record.js'
-import { MailboxFullError } from '../../../protocol/errors.js'
 import type {
   CallFrame,
   DownFrame,
@@ -19,7 +18,7 @@ import { DropLog } from '../../drop-log.js'
 import type { Limits } from '../../limits.js'
 import type { Logger } from '../../logger.js'
 import { RoutedCasts } from '../casts/routed-casts.js'
-import { type Directory, nameOf } from '../directory.js'
+import type { Directory } from '../directory.js'
 import { type DownLink, Endpoint, type Route } from '../endpoint.js'
 import type { Members } from '../members.js'
 import type { MessagingLink } from '../messaging-link.js'
@@ -28,6 +27,7 @@ import { textOnly } from './as-text.js'
 import { Load } from './load.js'
 import { type DirectPort, Meetings } from './meetings.js'
 import { PeerLink, type PeerTransport } from './peer-link.js'
+import { PeerLinks } from './peer-links.js'
 
 export interface DirectSwitchOptions {
   readonly self: ProcessRef
@@ -56,13 +56,7 @@ export class DirectSwitch implements MessagingLink {
   readonly #casts: RoutedCasts
   readonly #meetings: Meetings
   readonly #load: Load
-  /** By incarnation; also one that has ended, until it is known how its process did. */
-  readonly #links = new Map<Incarnation, PeerLink>()
-  /** Ended links of processes that have a new one. */
-  #ended: PeerLink[] = []
-  /** By the block of what comes from there. */
-  readonly #byBlock = new Map<number, PeerLink>()
-  readonly #directory: Way
+  readonly #links: PeerLinks
   /** The last cast went over a link. */
   #castOverLink = false
   #sending = false
@@ -74,9 +68,9 @@ export class DirectSwitch implements MessagingLink {
     this.#options = options
     const { self, members, limits, clock, logger, primary } = options
     this.#self = new Endpoint(self, this.#toSelf(), limits.link)
-    this.#directory = this.#makeDirectory()
+    this.#links = new PeerLinks(members, limits)
     const room = { enter: (_: WireTarget, held: RoomEntry) => this.#handOver(held), leave: () => false }
-    const directory = this.#directory as Directory
+    const directory = this.#links as unknown as Directory
     this.#calls = new RoutedCalls({
       members,
       limits,
@@ -84,7 +78,7 @@ export class DirectSwitch implements MessagingLink {
       directory,
       room,
       fewer: () => {},
-      nextRoute: ({ to }) => this.#linkTo(to)?.nextRoute() ?? 0,
+      nextRoute: ({ to }) => this.#links.to(to)?.nextRoute() ?? 0,
     })
     this.#casts = new RoutedCasts({ directory, room, drops: new DropLog(logger, clock) })
     this.#load = new Load(clock, (calls, served) => primary.send({ kind: 'busy', calls, served }))
@@ -111,7 +105,7 @@ export class DirectSwitch implements MessagingLink {
 
   /** What is sent there now goes over a link, which carries bytes. */
   carriesBytes(to: WireTarget): boolean {
-    return this.#linkTo(to) !== undefined
+    return this.#links.to(to) !== undefined
   }
 
   // ------------------------------------------------------------------------- what this process sends
@@ -131,7 +125,7 @@ export class DirectSwitch implements MessagingLink {
       case 'progress':
         return this.#progress(frame)
       case 'publish':
-        for (const link of this.#links.values()) if (link.isOpen) link.passBy()
+        for (const link of this.#links.living()) if (link.isOpen) link.passBy()
         return this.#toPrimary(frame)
       default:
         return this.#toPrimary(frame)
@@ -140,7 +134,7 @@ export class DirectSwitch implements MessagingLink {
 
   #call(frame: CallFrame): void {
     const { to } = frame
-    const link = this.#linkTo(to)
+    const link = this.#links.to(to)
     if (frame.id === undefined) this.#castOverLink = link !== undefined
     if (!link) return this.#callByPrimary(frame)
     this.#sending = true
@@ -152,7 +146,7 @@ export class DirectSwitch implements MessagingLink {
   #callByPrimary(frame: CallFrame): void {
     const { to } = frame
     if (to !== 0) {
-      for (const link of this.#links.values()) if (link.isOpen && (to === 'any' || link.ref.id === to)) link.passBy()
+      for (const link of this.#links.living()) if (link.isOpen && (to === 'any' || link.ref.id === to)) link.passBy()
       this.#want(to)
     }
     this.#toPrimary(frame)
@@ -167,7 +161,7 @@ export class DirectSwitch implements MessagingLink {
   }
 
   #answer(frame: PeerFrame & { readonly id: number }): void {
-    const link = this.#byBlock.get(blockOfRoute(frame.id))
+    const link = this.#links.ofRoute(frame.id)
     if (!link) return
     link.send(frame)
     if (frame.kind !== 'items') this.#hasEnded(link, frame.id)
@@ -176,7 +170,7 @@ export class DirectSwitch implements MessagingLink {
   #progress({ calls, ...rest }: ProgressFrame): void {
     const byLink = new Map<PeerLink | undefined, ProgressFrame['calls'][number][]>()
     for (const call of calls) {
-      const link = isDirect(call.id) ? this.#byBlock.get(blockOfRoute(call.id)) : undefined
+      const link = this.#links.ofRoute(call.id)
       if (!link && isDirect(call.id)) continue
       byLink.set(link, [...(byLink.get(link) ?? []), call])
     }
@@ -242,19 +236,16 @@ export class DirectSwitch implements MessagingLink {
   }
 
   #withdraw(route: number): boolean {
-    for (const link of this.#links.values()) if (link.waiting > 0 && link.withdraw(route)) return true
+    for (const link of this.#links.living()) if (link.waiting > 0 && link.withdraw(route)) return true
     return false
   }
 
   #gone({ incarnation, ending }: GoneFrame): void {
     this.#meetings.forget(incarnation)
-    for (const link of this.#ended.filter(({ ref }) => ref.incarnation === incarnation))
-      this.#calls.gone(link.endpoint, ending)
-    this.#ended = this.#ended.filter(({ ref }) => ref.incarnation !== incarnation)
+    for (const link of this.#links.take(incarnation)) this.#calls.gone(link.endpoint, ending)
     const link = this.#links.get(incarnation)
     if (!link) return
     link.ending = ending
-    if (!this.#directory.endpoints.has(incarnation)) return this.#forget(link)
     // Nothing comes by the primary any more that a fence could wait for.
     link.endFences()
     this.#options.clock.after(LAST_WORDS, () => link.transport.close(), { idle: true })
@@ -275,11 +266,7 @@ export class DirectSwitch implements MessagingLink {
       fence: (n) => primary.send({ kind: 'fence', peer: ref.incarnation, n }),
       deliver: (frame) => (frame.kind === 'fence' ? link.fenceByPrimary(frame) : deliver(frame as MessagingDownFrame)),
     })
-    const before = this.#links.get(ref.incarnation)
-    if (before) this.#ended.push(before)
-    this.#links.set(ref.incarnation, link)
-    this.#byBlock.set(link.theirBlock, link)
-    this.#directory.endpoints.set(ref.incarnation, link.endpoint)
+    this.#links.add(link)
     if (!dialled) {
       transport.send({ kind: 'open' })
       this.#open(link)
@@ -350,23 +337,17 @@ export class DirectSwitch implements MessagingLink {
     link.isOpen = false
     link.hasEnded = true
     link.endFences()
-    this.#byBlock.delete(link.theirBlock)
-    if (this.#links.get(link.ref.incarnation) === link) this.#directory.endpoints.delete(link.ref.incarnation)
+    this.#links.end(link)
     for (const route of [...link.incoming]) {
       this.#hasEnded(link, route)
       deliver({ kind: 'cancel', id: route })
     }
     this.#meetings.refused(link.ref.incarnation)
-    if (link.ending) this.#forget(link)
+    // It is known how its process ended, and all that it wrote has been read.
+    if (link.ending)
+      for (const ended of this.#links.take(link.ref.incarnation)) this.#calls.gone(ended.endpoint, link.ending)
     else primary.send({ kind: 'unlinked', meeting: link.meeting })
     this.#checkParted()
-  }
-
-  /** It is known how its process ended, and all that it wrote has been read. */
-  #forget(link: PeerLink): void {
-    if (!link.ending) return
-    if (this.#links.get(link.ref.incarnation) === link) this.#links.delete(link.ref.incarnation)
-    this.#calls.gone(link.endpoint, link.ending)
   }
 
   // -------------------------------------------------------------------------------------- the end
@@ -375,7 +356,7 @@ export class DirectSwitch implements MessagingLink {
   #part(): void {
     this.#parting = true
     this.#meetings.close()
-    for (const link of this.#links.values()) if (link.isOpen) this.#askToLeave(link)
+    for (const link of this.#links.living()) if (link.isOpen) this.#askToLeave(link)
     this.#checkParted()
   }
 
@@ -389,7 +370,7 @@ export class DirectSwitch implements MessagingLink {
   #checkParted(): void {
     if (!this.#parting || this.#meetings.dialling) return
     // One that has been dialled and not answered may be open on the other side already.
-    const links = [...this.#links.values()].filter(({ hasEnded }) => !hasEnded)
+    const links = this.#links.living()
     if (!links.every((link) => link.isParted)) return
     this.#parting = false
     // Their answers have to leave before this process does.
@@ -401,39 +382,10 @@ export class DirectSwitch implements MessagingLink {
   /** The primary is gone, and this process will be. */
   close(): void {
     this.#meetings.end()
-    for (const link of this.#links.values()) link.transport.close()
+    for (const link of this.#links.living()) link.transport.close()
   }
 
   // ------------------------------------------------------------------------------------- its parts
-
-  #linkTo(to: WireTarget): PeerLink | undefined {
-    if (typeof to !== 'number' || to === 0) return undefined
-    const member = this.#options.members.workers.get(to)
-    const link = member && this.#links.get(member.incarnation)
-    return link?.takesCalls ? link : undefined
-  }
-
-  /** Where calls may go: over the link that there is, or else by the primary, which has a room of its own. */
-  #makeDirectory(): Way {
-    const { limits } = this.#options
-    return {
-      endpoints: new Map(),
-      nextTurn: () => {},
-      resolve: (to) => {
-        const link = this.#linkTo(to)
-        if (!link) return { kind: 'wait', room: to }
-        const { serving, full } = link.endpoint
-        if (serving.size >= limits.mailbox || full) return { kind: 'full' }
-        return { kind: 'deliver', incarnation: link.ref.incarnation }
-      },
-      refusalOf: (_, name) => {
-        const full = typeof name.target === 'number' && this.#linkTo(name.target)?.endpoint.full
-        const queue = full ? 'link' : 'mailbox'
-        return new MailboxFullError({ ...name, limit: limits[queue], queue })
-      },
-      noRoom: (call) => new MailboxFullError({ ...nameOf(call), limit: limits.waiting, queue: 'mailbox' }) as never,
-    }
-  }
 
   /** What the calls come to. Never inside the question. */
   #toSelf(): DownLink {
@@ -451,5 +403,4 @@ export class DirectSwitch implements MessagingLink {
   }
 }
 
-type Way = Pick<Directory, 'endpoints' | 'nextTurn' | 'resolve' | 'refusalOf' | 'noRoom'>
 type RoomEntry = Route | { readonly id?: undefined; readonly caller: Endpoint; readonly frame: CallFrame }
