@@ -9,6 +9,7 @@ import { lineLimit } from '../runtime/transports/line-limit.js'
 import { NodeChannel } from '../runtime/transports/node-channel.js'
 import { WorkerHost } from '../runtime/worker-host.js'
 import { takeIdentity, type WorkerIdentity } from '../runtime/worker-identity.js'
+import { DirectSockets } from './direct-sockets.js'
 import { ListenPath } from './listen.js'
 import { countRequests } from './request-count.js'
 import { ServerRegistry } from './servers.js'
@@ -58,6 +59,14 @@ function becomeWorker(identity: WorkerIdentity): void {
       servers.onRequest = (request, response, server) => stickiness.request(request, response, server)
     },
   })
+  const { limits } = identity
+  const direct = new DirectSockets({
+    limit: limits.link,
+    bytes: limits.linkBytes,
+    frameLimit: lineLimit(limits.payload),
+    warn: (message) => warnings.add('direct', message),
+    corrupt: (meeting, verdict) => link.send({ kind: 'unlinked', meeting, corrupt: verdict }),
+  })
   const host = new WorkerHost({
     identity,
     link,
@@ -67,6 +76,7 @@ function becomeWorker(identity: WorkerIdentity): void {
     released: () => hold?.release(),
     vitals: vitals(identity.countsRequests ? countRequests() : () => 0),
     closeInspector,
+    direct: identity.directLinks ? direct : undefined,
   })
   host.publishForJoin()
 }

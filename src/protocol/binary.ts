@@ -35,27 +35,34 @@ export function isBinary(value: unknown): value is Binary {
 }
 
 export function toBinaryRecord(value: Binary): BinaryRecord {
-  if (value instanceof ArrayBuffer) return { type: 'ArrayBuffer', data: Buffer.from(value).toString('base64') }
   // Only the view's own bytes: a small Buffer is a window on a pool that holds other people's data.
-  const data = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
-  return { type: kindOf(value), data }
+  const { buffer, byteOffset, byteLength } = viewOf(value)
+  return { type: kindOf(value), data: Buffer.from(buffer, byteOffset, byteLength).toString('base64') }
 }
 
-/** Allocates no more than the text justifies. Throws a plain Error on a record that does not fit its kind. */
-export function fromBinaryRecord(record: unknown): unknown {
+export function viewOf(value: Binary): ArrayBufferView {
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : value
+}
+
+/**
+ * Allocates no more than the text justifies, and nothing for a `part`, which came as bytes in a memory of its own. Throws a
+ * plain Error on a record that does not fit its kind.
+ */
+export function fromBinaryRecord(record: unknown, part?: Uint8Array): unknown {
   const { type, data } = (record ?? {}) as Partial<Record<keyof BinaryRecord, unknown>>
-  if (typeof type !== 'string' || typeof data !== 'string') throw new Error('is not a binary value')
-  const bytes = Buffer.from(data, 'base64')
+  if (typeof type !== 'string' || (typeof data !== 'string' && !part)) throw new Error('is not a binary value')
+  const bytes = part ? Buffer.from(part.buffer, part.byteOffset, part.length) : Buffer.from(data as string, 'base64')
   if (type === 'Buffer') return bytes
-  // A buffer of its own: the bytes above may be a window on Node's pool, at any alignment.
-  const own = new Uint8Array(bytes).buffer
+  // A buffer of its own: the bytes of a text may be a window on Node's pool, at any alignment.
+  const own = part ? (part.buffer as ArrayBuffer) : new Uint8Array(bytes).buffer
   if (type === 'ArrayBuffer') return own
   const view = views.get(type)
   if (!view || own.byteLength % view.width !== 0) throw new Error(`is no binary value of type ${JSON.stringify(type)}`)
   return new view.make(own)
 }
 
-function kindOf(value: ArrayBufferView): string {
+export function kindOf(value: Binary): string {
+  if (value instanceof ArrayBuffer) return 'ArrayBuffer'
   if (Buffer.isBuffer(value)) return 'Buffer'
   // The nearest known class, so that a subclass arrives as what it extends.
   for (const [type, { make }] of views) if (value instanceof make) return type

@@ -1,7 +1,7 @@
 import { type CompactKinds, fromCompact, toCompact } from './compact.js'
 import { isObject } from './frame-checks.js'
-import { downShapes, type Shapes, upShapes } from './frame-shapes.js'
-import { BATCH_TAG, type Batch, type DownFrame, type UpFrame } from './frames.js'
+import { downShapes, peerShapes, type Shapes, upShapes } from './frame-shapes.js'
+import { BATCH_TAG, type Batch, type DownFrame, type PeerFrame, type UpFrame } from './frames.js'
 
 /**
  * What may be believed of a message from the channel. The other side is one of our own processes, but it may be another
@@ -35,6 +35,10 @@ export function isBatch(message: unknown): message is Batch<unknown> {
 
 export const readUpBatch = (batch: Batch<unknown>): ReadBatch<UpFrame> => readBatch(batch, upShapes, FROM_WORKER)
 export const readDownBatch = (batch: Batch<unknown>): ReadBatch<DownFrame> => readBatch(batch, downShapes, FROM_ROUTER)
+
+/** Of a link between two workers, where a batch is its frames alone. */
+export const readPeerBatch = (frames: unknown): ReadBatch<PeerFrame> =>
+  readBatch({ cmd: BATCH_TAG, frames: frames as unknown[] }, peerShapes, FROM_ROUTER)
 
 const FROM_WORKER: CompactKinds = { call: true, invoke: false }
 const FROM_ROUTER: CompactKinds = { call: false, invoke: true }

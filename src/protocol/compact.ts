@@ -1,4 +1,4 @@
-import { chain, count, optional, payload, room, target, text, time } from './frame-checks.js'
+import { chain, count, failure, optional, payload, room, target, text, time } from './frame-checks.js'
 import type { CallFrame, InvokeFrame, Payload, ResultFrame } from './frames.js'
 import { InlineText } from './inline-text.js'
 
@@ -13,36 +13,41 @@ import { InlineText } from './inline-text.js'
  * What is absent is null, or not there at the end. `rest` is an object of the fields that few calls have.
  */
 
+/** How a payload is written: it depends on who will read it. */
+export type PayloadText = (payload: Payload) => string
+
 /** The JSON text of a frame that has a short form; undefined for all others. */
-export function toCompact(frame: { readonly kind: string }): string | undefined {
+export function toCompact(frame: { readonly kind: string }, payloadText: PayloadText = asSent): string | undefined {
   switch (frame.kind) {
     case 'invoke':
-      return invokeText(frame as InvokeFrame)
+      return invokeText(frame as InvokeFrame, payloadText)
     case 'result':
-      return resultText(frame as ResultFrame)
+      return resultText(frame as ResultFrame, payloadText)
     case 'call':
-      return callText(frame as CallFrame)
+      return callText(frame as CallFrame, payloadText)
     default:
       return undefined
   }
 }
 
-function callText({ id, cast, to, method, payload, deadline, chain, key, stream }: CallFrame): string {
+function callText(frame: CallFrame, payloadText: PayloadText): string {
+  const { id, cast, to, method, payload, deadline, chain, key, stream, lost } = frame
   const target = to === 'any' ? '"any"' : to
   const rest =
-    cast === undefined && chain === undefined && key === undefined && stream === undefined
+    cast === undefined && chain === undefined && key === undefined && stream === undefined && lost === undefined
       ? ''
-      : `,${restText({ cast, chain, key, stream })}`
+      : `,${restText({ cast, chain, key, stream, lost })}`
   return `["call",${id ?? null},${target},${quoted(method)},${payloadText(payload)},${timeText(deadline)}${rest}]`
 }
 
-function invokeText({ route, from, method, payload, deadline, chain, key, stream }: InvokeFrame): string {
+function invokeText(frame: InvokeFrame, payloadText: PayloadText): string {
+  const { route, from, method, payload, deadline, chain, key, stream } = frame
   const rest =
     chain === undefined && key === undefined && stream === undefined ? '' : `,${restText({ chain, key, stream })}`
   return `["invoke",${route ?? null},${from.id},${from.incarnation},${quoted(method)},${payloadText(payload)},${timeText(deadline)}${rest}]`
 }
 
-function resultText({ id, payload }: ResultFrame): string {
+function resultText({ id, payload }: ResultFrame, payloadText: PayloadText): string {
   return payload === undefined ? `["result",${id}]` : `["result",${id},${payloadText(payload)}]`
 }
 
@@ -57,7 +62,8 @@ function restText(rest: Rest): string {
   return lastChain.text
 }
 
-function payloadText(payload: Payload): string {
+/** Opaque as a text in the text, inline as it is. */
+function asSent(payload: Payload): string {
   if (payload === undefined) return 'null'
   return payload instanceof InlineText ? payload.text : JSON.stringify(payload)
 }
@@ -106,10 +112,10 @@ function readCall(list: readonly unknown[]): CallFrame | undefined {
   const method = list[3]
   const body = list[4] ?? undefined
   const deadline = list[5] ?? undefined
-  const { cast, chain, key, stream } = restOf(list[6])
+  const { cast, chain, key, stream, lost } = restOf(list[6])
   if (!maybeCount(id) || !target(to) || !text(method) || !payload(body) || !maybeTime(deadline)) return undefined
-  if (list.length > 6 && !(maybeCount(cast) && isRest({ chain, key, stream }))) return undefined
-  return { kind: 'call', id, cast, to, method, payload: body, deadline, chain, key, stream } as CallFrame
+  if (list.length > 6 && !(maybeCount(cast) && maybeFailure(lost) && isRest({ chain, key, stream }))) return undefined
+  return { kind: 'call', id, cast, to, method, payload: body, deadline, chain, key, stream, lost } as CallFrame
 }
 
 function readInvoke(list: readonly unknown[]): InvokeFrame | undefined {
@@ -138,6 +144,7 @@ interface Rest {
   readonly chain?: unknown
   readonly key?: unknown
   readonly stream?: unknown
+  readonly lost?: unknown
 }
 
 const NOTHING: Rest = Object.freeze({})
@@ -155,3 +162,4 @@ const maybeTime = optional(time)
 const maybeChain = optional(chain)
 const maybeText = optional(text)
 const maybeRoom = optional(room)
+const maybeFailure = optional(failure)

@@ -25,7 +25,7 @@ import {
   time,
   whole,
 } from './frame-checks.js'
-import type { DownFrame, UpFrame } from './frames.js'
+import type { DownFrame, PeerFrame, UpFrame } from './frames.js'
 
 /*
  * What every kind of frame must have, so that whoever gets one can use its fields without another look.
@@ -69,6 +69,26 @@ const credit = {
   items: count,
   bytes: count,
 }
+const invoke = {
+  route: optional(count),
+  from: reference,
+  method: text,
+  payload,
+  deadline: optional(time),
+  chain: optional(chain),
+  key: optional(text),
+  stream: optional(room),
+}
+const fence = {
+  peer: count,
+  n: count,
+}
+const meeting = {
+  meeting: count,
+  with: reference,
+  path: text,
+  secret: text,
+}
 
 /** What a worker may say. */
 export const upShapes = shapesOf<UpFrame>({
@@ -82,6 +102,7 @@ export const upShapes = shapesOf<UpFrame>({
     chain: optional(chain),
     key: optional(text),
     stream: optional(room),
+    lost: optional(failure),
   },
   result,
   failure: failureShape,
@@ -151,20 +172,26 @@ export const upShapes = shapesOf<UpFrame>({
     strays: optional(count),
     exhausted: optional(count),
   },
+  link: { incarnation: count },
+  met: {
+    meeting: count,
+    listens: flag,
+  },
+  unlinked: {
+    meeting: count,
+    corrupt: optional(text),
+  },
+  parted: {},
+  busy: {
+    calls: count,
+    served: count,
+  },
+  fence,
 })
 
 /** What the primary may say. */
 export const downShapes = shapesOf<DownFrame>({
-  invoke: {
-    route: optional(count),
-    from: reference,
-    method: text,
-    payload,
-    deadline: optional(time),
-    chain: optional(chain),
-    key: optional(text),
-    stream: optional(room),
-  },
+  invoke,
   result,
   failure: failureShape,
   cancel,
@@ -191,6 +218,7 @@ export const downShapes = shapesOf<DownFrame>({
     channel: text,
     payload,
     receipt: optional(count),
+    from: optional(count),
   },
   receipt: {
     ref: count,
@@ -244,4 +272,28 @@ export const downShapes = shapesOf<DownFrame>({
     listener: count,
     ids: counts,
   },
+  meet: meeting,
+  dial: meeting,
+  undialled: { incarnation: count },
+  part: {},
+  gone: {
+    incarnation: count,
+    ending: isObject,
+  },
+  fence,
+})
+
+/** What two workers may say on a link of their own. */
+export const peerShapes = shapesOf<PeerFrame>({
+  invoke,
+  result,
+  failure: failureShape,
+  cancel,
+  progress,
+  items,
+  credit,
+  fence,
+  open: {},
+  leave: {},
+  left: {},
 })

@@ -1,8 +1,10 @@
 import type { ConnectionDownFrame, ConnectionUpFrame } from './frames/connections.js'
+import type { LinkingDownFrame, LinkingUpFrame } from './frames/direct.js'
 import type { LifeDownFrame, LifeUpFrame } from './frames/life.js'
 import type { MessagingDownFrame, MessagingUpFrame } from './frames/messaging.js'
 
 export type * from './frames/connections.js'
+export type * from './frames/direct.js'
 export type * from './frames/life.js'
 export type * from './frames/messaging.js'
 
@@ -28,5 +30,5 @@ export interface Batch<F> {
   readonly frames: readonly F[]
 }
 
-export type UpFrame = MessagingUpFrame | LifeUpFrame | ConnectionUpFrame
-export type DownFrame = MessagingDownFrame | LifeDownFrame | ConnectionDownFrame
+export type UpFrame = MessagingUpFrame | LifeUpFrame | ConnectionUpFrame | LinkingUpFrame
+export type DownFrame = MessagingDownFrame | LifeDownFrame | ConnectionDownFrame | LinkingDownFrame

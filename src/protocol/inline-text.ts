@@ -1,3 +1,4 @@
+import { PartsPayload } from './binary-parts.js'
 import type { InlinePayload, Payload } from './frames.js'
 
 /**
@@ -19,5 +20,6 @@ export class InlineText {
 /** Characters. Of one that has arrived inline from another process nothing is known: 0. */
 export function sizeOfPayload(payload: Payload): number {
   if (typeof payload === 'string') return payload.length
-  return payload instanceof InlineText ? payload.text.length : 0
+  if (payload instanceof InlineText) return payload.text.length
+  return payload instanceof PartsPayload ? payload.size : 0
 }

@@ -1,3 +1,4 @@
+import { type ArrivedPayload, PartList, PartsPayload } from './binary-parts.js'
 import { PayloadError } from './errors.js'
 import type { Payload } from './frames.js'
 import { guardPlain } from './guard.js'
@@ -18,13 +19,14 @@ export interface EncodeOptions {
   readonly limit: number
   /** How an error names the value: `args`, `result`, `value`. */
   readonly root: string
+  /** It goes over a link that carries bytes: what is binary stays so, in a `PartsPayload`. */
+  readonly parts?: boolean | undefined
 }
 
 export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   if (value === undefined) return undefined
   try {
-    const text = toText(value, options)
-    return options.opaque ? text : new InlineText(text)
+    return toPayload(value, options)
   } catch (cause) {
     // What is left are values that fight back: a revoked Proxy, a getter that throws the second time.
     if (cause instanceof PayloadError) throw cause
@@ -32,21 +34,39 @@ export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   }
 }
 
-function toText(value: unknown, { limit, root }: EncodeOptions): string {
+function toPayload(value: unknown, { opaque, limit, root, parts }: EncodeOptions): Payload {
   const kind = walk(value, limit)
-  if (kind === 'too large') throw new PayloadError({ path: root, reason: tooLarge(limit) })
-  const text =
-    kind === 'plain'
-      ? `{"plain":${JSON.stringify(value)}}`
-      : `{"rich":${JSON.stringify(writeRich(value, root, limit))}}`
+  if (kind === 'too large') throw refusedAsTooLarge(limit, root)
+  let text: string
+  if (kind === 'plain') text = `{"plain":${JSON.stringify(value)}}`
+  else {
+    const list = parts ? new PartList() : undefined
+    const { form, size } = writeRich(value, root, limit, list)
+    if (list && list.parts.length > 0) return checkedParts(new PartsPayload(form, list, size), limit, root)
+    text = `{"rich":${JSON.stringify(form)}}`
+  }
   // The walks count characters, about; a character has at most three bytes.
-  if (text.length * 3 > limit && Buffer.byteLength(text) - WRAPPING > limit)
-    throw new PayloadError({ path: root, reason: tooLarge(limit) })
-  return text
+  if (text.length * 3 > limit && Buffer.byteLength(text) - WRAPPING > limit) throw refusedAsTooLarge(limit, root)
+  return opaque ? text : new InlineText(text)
 }
 
 /** What stands around a value: `{"plain":` and `}`. */
 const WRAPPING = 10
+
+/** Bytes of JSON text that come of one character that the walk counts, at most: escapes, and notes on what is not plain. */
+const GROWTH = 8
+
+/** What has parts fits where its text would. */
+function checkedParts(payload: PartsPayload, limit: number, root: string): PartsPayload {
+  const { size, partsSize, rich } = payload
+  const isNear = (size - partsSize) * GROWTH + partsSize > limit
+  if (isNear && Buffer.byteLength(JSON.stringify(rich)) + partsSize > limit) throw refusedAsTooLarge(limit, root)
+  return payload
+}
+
+function refusedAsTooLarge(limit: number, root: string): PayloadError {
+  return new PayloadError({ path: root, reason: tooLarge(limit) })
+}
 
 /** A getter that throws ends the cheap walk; the careful one then names it. */
 function walk(value: unknown, limit: number): Walk {
@@ -66,7 +86,7 @@ export function decodePayload(payload: Payload, root: string): unknown {
         guardPlain(inline.plain)
         return inline.plain
       }
-      if ('rich' in inline) return readRich(inline.rich)
+      if ('rich' in inline) return readRich(inline.rich, (inline as ArrivedPayload).parts)
     }
   } catch (cause) {
     throw new PayloadError({ path: root, reason: `arrived in a form that is refused: it ${messageOf(cause)}` })

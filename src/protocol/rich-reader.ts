@@ -1,4 +1,5 @@
 import { fromBinaryRecord } from './binary.js'
+import { partOf } from './binary-parts.js'
 import { costOfAddress, costOfPattern, MAX_PATTERNS } from './costly-text.js'
 import { Crowding } from './crowding.js'
 import { guardPlain } from './guard.js'
@@ -11,12 +12,13 @@ import { FORM_VERSION, MAX_DEPTH, MAX_DIGITS } from './rich-form.js'
  *
  * Throws a plain Error whose message says what was wrong; `payload.ts` makes it a `PayloadError`.
  */
-export function readRich(rich: unknown): unknown {
+/** `parts`: what is binary, where that came beside the text. */
+export function readRich(rich: unknown, parts?: readonly unknown[]): unknown {
   if (!isRecord(rich) || !Object.hasOwn(rich, 'json')) throw new Error('is not an encoded value')
   const { json, meta } = rich
-  if (meta === undefined) return new RichReader(false).read(json, undefined)
+  if (meta === undefined) return new RichReader(false, undefined).read(json, undefined)
   if (!isRecord(meta) || meta.v !== FORM_VERSION) throw new Error('has annotations of an unknown version')
-  return new RichReader(meta.refs === true).read(json, meta.values)
+  return new RichReader(meta.refs === true, parts).read(json, meta.values)
 }
 
 type Keyed = Record<string, unknown>
@@ -40,10 +42,12 @@ class RichReader {
   /** Every container, in the order in which the writer has met them; undefined where there are no references. */
   readonly #made: object[] | undefined
   readonly #open: Open[] = []
+  readonly #parts: readonly unknown[] | undefined
   /** Characters of regular expressions so far. */
   #patterns = 0
 
-  constructor(references: boolean) {
+  constructor(references: boolean, parts: readonly unknown[] | undefined) {
+    this.#parts = parts
     this.#made = references ? [] : undefined
   }
 
@@ -146,7 +150,7 @@ class RichReader {
         if (typeof json === 'string') return makeAddress(json)
         break
       case 'binary':
-        return fromBinaryRecord(json)
+        return fromBinaryRecord(json, partOf(json, this.#parts))
       case 'ref':
         if (this.#made && Number.isInteger(json) && (json as number) >= 0 && (json as number) < this.#made.length)
           return this.#made[json as number]

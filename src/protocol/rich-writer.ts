@@ -1,4 +1,5 @@
-import { isBinary, toBinaryRecord } from './binary.js'
+import { isBinary, kindOf, toBinaryRecord, viewOf } from './binary.js'
+import type { PartList } from './binary-parts.js'
 import { costOfAddress, costOfPattern, MAX_PATTERNS } from './costly-text.js'
 import { PayloadError } from './errors.js'
 import { digitsOf } from './plain-json.js'
@@ -19,8 +20,18 @@ import {
  * One pass, by a stack of its own, so that a long list overflows nothing. An object that is met twice is written twice, as
  * JSON does it. Where one contains itself there is no end to that: then the value is written anew with references.
  */
-export function writeRich(value: unknown, root: string, limit: number): RichForm {
-  return new RichWriter(root, limit, false).write(value) ?? (new RichWriter(root, limit, true).write(value) as RichForm)
+export interface Written {
+  readonly form: RichForm
+  /** In characters, about. */
+  readonly size: number
+}
+
+/** With `parts`, binary values are put there and not into the form. */
+export function writeRich(value: unknown, root: string, limit: number, parts?: PartList): Written {
+  const written = new RichWriter(root, limit, false, parts).write(value)
+  if (written) return written
+  parts?.clear()
+  return new RichWriter(root, limit, true, parts).write(value) as Written
 }
 
 export function tooLarge(limit: number): string {
@@ -73,19 +84,21 @@ class RichWriter {
   /** Every container met so far and its number; only those around the present one while there are no references. */
   readonly #numbers = new Map<object, number>()
   readonly #references: boolean
+  readonly #parts: PartList | undefined
   readonly #open: Open[] = []
   #size = 0
   /** Characters of regular expressions so far. */
   #patterns = 0
 
-  constructor(root: string, limit: number, references: boolean) {
+  constructor(root: string, limit: number, references: boolean, parts: PartList | undefined) {
     this.#root = root
     this.#limit = limit
     this.#references = references
+    this.#parts = parts
   }
 
   /** Undefined when the value contains itself, and there are no references. */
-  write(value: unknown): RichForm | undefined {
+  write(value: unknown): Written | undefined {
     const first = this.#begin(value)
     if (first === undefined) return undefined
     let annotation: Annotation | undefined = first.note === undefined ? undefined : [first.note]
@@ -100,9 +113,9 @@ class RichWriter {
       const around = this.#open.at(-1)
       if (around && annotation !== undefined) note(around, around.index - 1, annotation)
     }
-    if (annotation === undefined) return { json: first.json }
+    if (annotation === undefined) return { form: { json: first.json }, size: this.#size }
     const refs = this.#references ? { refs: true as const } : {}
-    return { json: first.json, meta: { v: FORM_VERSION, values: annotation, ...refs } }
+    return { form: { json: first.json, meta: { v: FORM_VERSION, values: annotation, ...refs } }, size: this.#size }
   }
 
   #writeNext(top: Open): boolean {
@@ -183,7 +196,7 @@ class RichWriter {
     if (isBinary(value)) {
       this.#size += Math.ceil((value.byteLength * 4) / 3) + 30
       if (this.#size > this.#limit) throw this.#refuse(tooLarge(this.#limit))
-      return { json: toBinaryRecord(value), note: 'binary' }
+      return { json: this.#parts?.add(kindOf(value), viewOf(value)) ?? toBinaryRecord(value), note: 'binary' }
     }
     if (value instanceof Date) {
       this.#size += 16

@@ -8,6 +8,7 @@ import { withoutOwnFrames } from './own-frames.js'
 import { buildPrimary, type PrimaryCluster } from './primary.js'
 import { handleSignals } from './signals.js'
 import { ClusterLauncher, isClusterWorker } from './supervision/launcher.js'
+import { MeetingFolder } from './transports/meeting-place.js'
 
 /**
  * Starts the workers and resolves when every one is ready. Rejects with `BootError`, nothing left behind, when one fails.
@@ -35,22 +36,25 @@ async function start<C extends AnyContract>(options: ClusterOptions<C>): Promise
     )
   if (claim.isHeld)
     throw new UsageError('This process has a cluster already. Stop it first, or change it with scale() and reload()')
-  const { processes, signals, logger, ...settings } = readOptions(options)
+  const { processes, signals, directLinks, logger, ...settings } = readOptions(options)
   claim.take()
   const clock = systemClock()
-  const launcher = new ClusterLauncher({ processes, signals, logger, clock, ...settings })
+  const launcher = new ClusterLauncher({ processes, signals, directLinks, logger, clock, ...settings })
+  const place = directLinks ? new MeetingFolder({ logger, made: (folder) => launcher.leavesBehind(folder) }) : undefined
   const { cluster, supervisor, boot } = buildPrimary<C>(settings, {
     clock,
     random: Math.random,
     launcher,
     sockets: new NodeSockets(clock),
     logger,
+    place,
   })
   const release = signals ? handleSignals(supervisor, logger) : () => {}
   let booted = false
   void cluster.closed.then((end) => {
     claim.release()
     release()
+    place?.close()
     launcher.close()
     // A boot that failed has rejected, and is the caller's to handle.
     if (end.reason === 'failed' && booted) process.exitCode = 1

@@ -60,6 +60,11 @@ export interface ClusterOptions<C extends AnyContract = UntypedContract> extends
    * primary. Default false: the library touches no signal.
    */
   readonly signals?: boolean | undefined
+  /**
+   * What workers send to each other goes over a unix socket between the two, from when it is first needed. Where none can be
+   * had, and with false, it goes by way of the primary. Default true.
+   */
+  readonly directLinks?: boolean | undefined
   /** Where warnings go that no caller can be told. Default: stderr. */
   readonly logger?: Logger | undefined
 }
@@ -80,6 +85,7 @@ export interface PrimarySettings {
 export interface ReadOptions extends PrimarySettings {
   readonly processes: ProcessOptions
   readonly signals: boolean
+  readonly directLinks: boolean
   readonly logger: Logger
 }
 
@@ -107,6 +113,7 @@ const KNOWN = [
   'timeouts',
   'limits',
   'signals',
+  'directLinks',
   'logger',
 ]
 
@@ -130,6 +137,7 @@ export function readOptions<C extends AnyContract>(options: ClusterOptions<C>): 
     timeouts: readTimeouts(options.timeouts),
     limits: readAll(options.limits, DEFAULT_LIMITS, 'limits', expectPositiveInteger),
     signals: expectBoolean(options.signals ?? false, 'signals'),
+    directLinks: expectBoolean(options.directLinks ?? true, 'directLinks'),
     logger: readLogger(options.logger),
   }
 }

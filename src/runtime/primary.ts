@@ -1,6 +1,15 @@
 import type { AnyContract } from '../protocol/contract.js'
-import type { ConnectionUpFrame, LifeUpFrame, MessagingDownFrame, MessagingUpFrame } from '../protocol/frames.js'
-import { PRIMARY } from '../protocol/ids.js'
+import type {
+  BusyFrame,
+  ConnectionUpFrame,
+  FenceFrame,
+  LifeUpFrame,
+  LinkingUpFrame,
+  MessagingDownFrame,
+  MessagingUpFrame,
+  UpFrame,
+} from '../protocol/frames.js'
+import { PRIMARY, type ProcessRef } from '../protocol/ids.js'
 import type { Clock } from './clock.js'
 import { ConnectionRouter, type Standing } from './connections/connection-router.js'
 import type { ConnectionStats } from './connections/connection-stats.js'
@@ -9,6 +18,7 @@ import { Emitter } from './emitter.js'
 import { expectBoolean, expectKnown, expectObject, expectPositiveInteger } from './expect.js'
 import type { Limits } from './limits.js'
 import type { Logger } from './logger.js'
+import { LinkBroker, type MeetingPlace } from './messaging/direct/link-broker.js'
 import { Members } from './messaging/members.js'
 import { Messenger, type MessengerOptions } from './messaging/messenger.js'
 import { toMethodTable } from './messaging/method-registry.js'
@@ -36,6 +46,8 @@ export interface PrimaryPorts {
   readonly launcher: Launcher
   readonly sockets: Sockets
   readonly logger: Logger
+  /** Where workers meet for direct links; absent: they have none. */
+  readonly place?: MeetingPlace | undefined
 }
 
 export interface StopOptions {
@@ -127,7 +139,7 @@ export interface BuiltPrimary<C extends AnyContract> {
 
 /** Wires the primary from its ports. The one place where its parts meet; the simulator calls it with ports of its own. */
 export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, ports: PrimaryPorts): BuiltPrimary<C> {
-  const { clock, random, launcher, sockets, logger } = ports
+  const { clock, random, launcher, sockets, logger, place } = ports
   const { methods, limits, timeouts, plans } = settings
   const members = new Members({ calls: (incarnation) => router.calls(incarnation) })
   const router: Router = new Router({
@@ -180,13 +192,24 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     logger,
     fence: (ref, verdict) => supervisor.fence(ref, verdict),
   })
+  const broker = new LinkBroker({ place, fence: (ref, verdict) => supervisor.fence(ref, verdict) })
   const supervisor: Supervisor = new Supervisor({
     ...settings,
     clock,
     random,
     launcher,
     logger,
-    calls: router,
+    calls: {
+      // First the links, whose calls the router does not see: then all that is left passes there.
+      close(incarnation) {
+        broker.close(incarnation)
+        router.close(incarnation)
+      },
+      async idle(incarnation) {
+        await broker.parted(incarnation)
+        await router.idle(incarnation)
+      },
+    },
     reports: {
       launched(ref, link) {
         router.attach(ref, link)
@@ -194,11 +217,11 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
         link.receive({
           frame(frame) {
             try {
-              if (frame.kind === 'join') roster.joined(ref.incarnation, link)
-              const part = PARTS.get(frame.kind)
-              if (part === 'life') supervisor.receive(ref, frame as LifeUpFrame)
-              else if (part === 'connections') connections.receive(ref.incarnation, frame as ConnectionUpFrame)
-              else router.receive(ref.incarnation, frame as MessagingUpFrame)
+              if (frame.kind === 'join') {
+                roster.joined(ref.incarnation, link)
+                broker.joined(ref, link)
+              }
+              receive(ref, frame)
             } catch (error) {
               // No frame of one worker may end the others: whoever sent it ends alone.
               logger.error(`a "${frame.kind}" frame of worker ${ref.id} broke the primary's handling of it`, error)
@@ -219,6 +242,9 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
         connections.detach(ref)
         roster.left(ref.incarnation)
         router.detach(ref.incarnation, ending)
+        broker.gone(ref.incarnation)
+        // Behind all that it had sent by way of the router.
+        if (place) roster.tell({ kind: 'gone', incarnation: ref.incarnation, ending })
       },
       event(name, detail) {
         events.emit(name, detail)
@@ -234,6 +260,21 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
       },
     } satisfies SupervisorReports,
   })
+  /** Who sent it is what the channel says. */
+  const receive = (ref: ProcessRef, frame: UpFrame): void => {
+    switch (PARTS.get(frame.kind)) {
+      case 'life':
+        return supervisor.receive(ref, frame as LifeUpFrame)
+      case 'connections':
+        return connections.receive(ref.incarnation, frame as ConnectionUpFrame)
+      case 'links':
+        return router.receiveOfLinks(ref.incarnation, frame as FenceFrame | BusyFrame)
+      case 'broker':
+        return broker.receive(ref.incarnation, frame as BrokeredFrame)
+      default:
+        return router.receive(ref.incarnation, frame as MessagingUpFrame)
+    }
+  }
   const refusal = router.refusal.bind(router)
   const stats = (): PrimaryStats => ({
     ...router.stats(),
@@ -256,7 +297,7 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
 }
 
 /** Whose business a frame is. What is not here, which is nearly all there is, is the router's. */
-const PARTS: ReadonlyMap<string, 'life' | 'connections'> = new Map(
+const PARTS: ReadonlyMap<string, 'life' | 'connections' | 'links' | 'broker'> = new Map(
   Object.entries({
     hello: 'life',
     join: 'life',
@@ -271,8 +312,18 @@ const PARTS: ReadonlyMap<string, 'life' | 'connections'> = new Map(
     taken: 'connections',
     refused: 'connections',
     live: 'connections',
-  } satisfies Record<LifeUpFrame['kind'], 'life'> & Record<ConnectionUpFrame['kind'], 'connections'>),
+    fence: 'links',
+    busy: 'links',
+    link: 'broker',
+    met: 'broker',
+    unlinked: 'broker',
+    parted: 'broker',
+  } satisfies Record<LifeUpFrame['kind'], 'life'> &
+    Record<ConnectionUpFrame['kind'], 'connections'> &
+    Record<LinkingUpFrame['kind'], 'links' | 'broker'>),
 )
+
+type BrokeredFrame = Exclude<LinkingUpFrame, { kind: 'fence' | 'busy' }>
 
 /** What a process may have of the connections, by where it is in its life. */
 function standingOf({ phase, unhealthy }: Incarnation, isCurrent: boolean): Standing {

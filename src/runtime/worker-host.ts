@@ -9,6 +9,7 @@ import {
 } from '../protocol/frames.js'
 import type { Transport } from '../protocol/transport.js'
 import type { Clock } from './clock.js'
+import type { DirectPort } from './messaging/direct/meetings.js'
 import { NO_VITALS, Pulse, type Vitals } from './pulse.js'
 import { within } from './within.js'
 import type { WorkerIdentity } from './worker-identity.js'
@@ -41,6 +42,8 @@ export interface WorkerHostOptions {
   /** What its signs of life say of the process, and what closes an inspector that was opened for a stack. */
   readonly vitals?: () => Vitals
   readonly closeInspector?: () => void
+  /** Makes direct links to other workers, where there are any. */
+  readonly direct?: DirectPort | undefined
 }
 
 /** Signs of life within `timeouts.heartbeat`: one that is late, or two, must not look like death. */
@@ -88,6 +91,10 @@ export class WorkerHost {
 
   publishForJoin(): void {
     Object.defineProperty(globalThis, PLACE, { value: this, configurable: true })
+  }
+
+  get direct(): DirectPort | undefined {
+    return this.#options.direct
   }
 
   get isJoined(): boolean {

@@ -10,6 +10,8 @@ export interface WorkerIdentity extends ProcessRef {
   readonly timeouts: Timeouts
   /** Its signs of life tell how many requests it has had. */
   readonly countsRequests?: boolean
+  /** It may have direct links to other workers. */
+  readonly directLinks?: boolean
 }
 
 const VARIABLE = 'TROUPE_WORKER'

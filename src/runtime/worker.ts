@@ -1,10 +1,11 @@
 import type { AnyContract } from '../protocol/contract.js'
 import { ClusterClosedError, NoSuchWorkerError, UsageError } from '../protocol/errors.js'
-import type { DownFrame, MessagingDownFrame, WelcomeFrame } from '../protocol/frames.js'
+import type { DownFrame, MessagingDownFrame, UpFrame, WelcomeFrame } from '../protocol/frames.js'
 import type { Clock } from './clock.js'
 import { Emitter } from './emitter.js'
 import { expectFunction, expectKnown, expectObject, expectPositiveInteger } from './expect.js'
 import type { Logger } from './logger.js'
+import { DirectSwitch } from './messaging/direct/direct-switch.js'
 import { Members } from './messaging/members.js'
 import { Messenger, type MessengerOptions } from './messaging/messenger.js'
 import { registerMethods, toMethodTable } from './messaging/method-registry.js'
@@ -94,16 +95,21 @@ export async function buildWorker<C extends AnyContract>(
     logger,
     EVENT_NAMES.filter((name) => name !== 'message'),
   )
-  const peer = new Peer({
-    self: { id, incarnation },
-    link: {
-      send: (frame) => link.send(frame),
-      get full() {
-        return link.full
-      },
-      castFlushed: () => link.flushed(),
-      publishFlushed: () => link.flushed(),
+  const self = { id, incarnation }
+  const byPrimary = {
+    send: (frame: UpFrame) => link.send(frame),
+    get full() {
+      return link.full
     },
+    castFlushed: () => link.flushed(),
+    publishFlushed: () => link.flushed(),
+  }
+  const deliver = (frame: MessagingDownFrame): void => peer.receive(frame)
+  const { direct: port } = host
+  const direct = port && new DirectSwitch({ self, primary: byPrimary, port, members, limits, clock, logger, deliver })
+  const peer: Peer = new Peer({
+    self,
+    link: direct ?? byPrimary,
     methods: registry,
     concurrency,
     limits,
@@ -124,9 +130,10 @@ export async function buildWorker<C extends AnyContract>(
         welcomed(frame)
       } else if (frame.kind === 'member') members.apply(frame)
       else if (frame.kind === 'event') events.emit(frame.name as keyof WorkerClusterEvents, frame.detail as never)
-      else peer.receive(frame as MessagingDownFrame)
+      else if (!direct?.receive(frame)) deliver(frame as MessagingDownFrame)
     }
     const end = (): void => {
+      direct?.close()
       peer.close()
       refused(new ClusterClosedError({ method: 'joinCluster' }))
       close({ reason: 'disconnected' })

@@ -4,11 +4,11 @@ import type { Clock } from '../runtime/clock.js'
 import type { SimulatedLoop } from './simulated-process.js'
 import type { SimulatedWorker } from './simulated-worker.js'
 
-/** A frame on its way between the primary and a worker's process. */
+/** A frame on its way from or to a worker's process. */
 export interface Passing {
   readonly worker: SimulatedWorker
-  /** `up`: to the primary. */
-  readonly direction: 'up' | 'down'
+  /** `up`: to the primary. `direct`: to another worker, over a link of their own. */
+  readonly direction: 'up' | 'down' | 'direct'
   readonly frame: { readonly kind: string }
 }
 

@@ -12,6 +12,7 @@ import { lineLimit } from '../runtime/transports/line-limit.js'
 import type { LinkEnds, Processes, SimulationHooks } from './hooks.js'
 import type { Random } from './random.js'
 import { SimulatedChannel, type Wire } from './simulated-channel.js'
+import { SimulatedMeetings } from './simulated-meetings.js'
 import { MACHINE, SimulatedLoop } from './simulated-process.js'
 import { SimulatedWorker, type StartPlan, type WorkerProgram } from './simulated-worker.js'
 import type { Trace } from './trace.js'
@@ -26,6 +27,7 @@ export interface MachineOptions {
   readonly limits: Limits
   readonly timeouts: Timeouts
   readonly hooks: SimulationHooks
+  readonly directLinks: boolean
 }
 
 /** How long a message takes, a process until its program runs, and until a dead one is seen to be, in ms. */
@@ -50,6 +52,8 @@ export class Machine implements Launcher, Processes {
   readonly #options: MachineOptions
   readonly #latency: Random
   readonly #life: Random
+  /** Where workers meet; undefined when they do not. */
+  readonly meetings: SimulatedMeetings | undefined
 
   constructor(options: MachineOptions) {
     this.#options = options
@@ -57,6 +61,16 @@ export class Machine implements Launcher, Processes {
     this.#life = options.random.fork('life')
     this.primary = new SimulatedLoop('primary', options.time, options.random.fork('primary'))
     this.primaryClock = this.#clockOf(this.primary)
+    const { hooks, limits, directLinks } = options
+    const delayOf = ({ id }: SimulatedWorker): number => this.delays.get(id) ?? 0
+    this.meetings = directLinks
+      ? new SimulatedMeetings({
+          ...options,
+          frameLimit: hooks.lineLimit ?? lineLimit(limits.payload),
+          pipeSize: hooks.pipeSize ?? PIPE_SIZE,
+          latency: (one, other) => this.#tick() + Math.max(delayOf(one), delayOf(other)),
+        })
+      : undefined
   }
 
   get living(): SimulatedWorker[] {
@@ -66,6 +80,7 @@ export class Machine implements Launcher, Processes {
   launch(ref: ProcessRef, events: ChildEvents): Child {
     const { time, random, trace } = this.#options
     const name = `worker ${ref.id}/${ref.incarnation}`
+    const { meetings } = this
     const loop = new SimulatedLoop(name, time, random.fork(name))
     const [primaryEnd, workerEnd] = SimulatedChannel.pair(
       time,
@@ -86,6 +101,10 @@ export class Machine implements Launcher, Processes {
       clock: this.#clockOf(loop),
       channel: workerEnd,
       link: () => links.worker,
+      get direct() {
+        return meetings?.portOf(worker)
+      },
+      died: (tail) => meetings?.died(worker, tail),
       events,
       inPrimary,
       note: (what) => trace.add(time.now, name, what),

@@ -36,7 +36,7 @@ export interface SimulationOptions<C extends AnyContract = UntypedContract> {
 }
 
 export interface SimulatedClusterOptions<C extends AnyContract = UntypedContract>
-  extends Pick<ClusterOptions<C>, 'ready' | 'restart' | 'timeouts' | 'limits' | 'logger'> {
+  extends Pick<ClusterOptions<C>, 'ready' | 'restart' | 'timeouts' | 'limits' | 'directLinks' | 'logger'> {
   /** The primary's own methods. */
   readonly methods?: PrimaryMethods<C> | undefined
 }
@@ -46,6 +46,7 @@ const CLUSTER_OPTIONS = [
   'restart',
   'timeouts',
   'limits',
+  'directLinks',
   'logger',
   'methods',
 ] as const satisfies readonly (keyof SimulatedClusterOptions)[]
@@ -89,6 +90,7 @@ export async function simulate<C extends AnyContract = UntypedContract>(
     logger,
     limits: settings.limits,
     timeouts: settings.timeouts,
+    directLinks: settings.directLinks,
     program: { methods, program, join } as WorkerProgram<AnyContract>,
   })
   hooks.built?.(machine)
@@ -99,6 +101,7 @@ export async function simulate<C extends AnyContract = UntypedContract>(
     launcher: machine,
     sockets: noSockets,
     logger,
+    place: machine.meetings,
   })
   const faults = new Faults({
     machine,

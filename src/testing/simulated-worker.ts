@@ -5,6 +5,7 @@ import type { Transport } from '../protocol/transport.js'
 import type { Clock } from '../runtime/clock.js'
 import type { Limits, Timeouts } from '../runtime/limits.js'
 import type { Logger } from '../runtime/logger.js'
+import type { DirectPort } from '../runtime/messaging/direct/meetings.js'
 import type { ChildEvents, ChildExit } from '../runtime/supervision/child.js'
 import { buildWorker, type JoinOptions, type WorkerCluster } from '../runtime/worker.js'
 import { WorkerHost } from '../runtime/worker-host.js'
@@ -53,6 +54,9 @@ export interface SimulatedWorkerOptions {
   /** Asked for when its program runs. */
   readonly link: () => Transport<UpFrame, DownFrame>
   readonly events: ChildEvents
+  /** Its direct links, if there may be any; and their end with it. */
+  readonly direct: DirectPort | undefined
+  readonly died: (tail: number) => void
   readonly program: WorkerProgram<AnyContract>
   readonly limits: Limits
   readonly timeouts: Timeouts
@@ -149,9 +153,10 @@ export class SimulatedWorker implements WorkerProcess {
     if (this.exited) return
     this.exited = exit
     this.diedAt = this.clock.now()
-    const { note, channel, events, inPrimary, exitDelay } = this.#options
+    const { note, channel, events, inPrimary, exitDelay, died } = this.#options
     note(`dies: ${exit.signal ?? `exit code ${exit.code}`}${tail > 0 ? `, and ${tail} messages with it` : ''}`)
     this.loop.die()
+    died(tail)
     // Node tells of the messages, the end of the channel, and the exit, in this order.
     channel.die(tail, () => {
       events.disconnected()
@@ -160,7 +165,7 @@ export class SimulatedWorker implements WorkerProcess {
   }
 
   async #join(crashAfter: number | undefined): Promise<void> {
-    const { ref, link, limits, timeouts, logger, program } = this.#options
+    const { ref, link, limits, timeouts, logger, program, direct } = this.#options
     const { clock } = this
     const host = new WorkerHost({
       identity: { ...ref, primary: 0, signals: false, limits, timeouts },
@@ -169,6 +174,7 @@ export class SimulatedWorker implements WorkerProcess {
       drainConnections: async () => 0,
       connections: () => {},
       released: () => {},
+      direct,
     })
     const methods = typeof program.methods === 'function' ? program.methods(this) : program.methods
     this.cluster = await buildWorker<AnyContract>(methods, program.join, { host, clock, logger })

@@ -61,6 +61,12 @@ const up = {
   taken: { kind: 'taken', id: 1 },
   refused: { kind: 'refused', id: 1, reason: 'full' },
   live: { kind: 'live', listener: 1, live: 0, room: 'open', brief: 1, strays: 1, exhausted: 1 },
+  link: { kind: 'link', incarnation: 2 },
+  met: { kind: 'met', meeting: 1, listens: true },
+  unlinked: { kind: 'unlinked', meeting: 1, corrupt: 'wrote nothing' },
+  parted: { kind: 'parted' },
+  busy: { kind: 'busy', calls: 1, served: 2 },
+  fence: { kind: 'fence', peer: 2, n: 1 },
 } satisfies { [K in UpFrame['kind']]: UpFrame & { kind: K } }
 
 const member = {
@@ -130,6 +136,12 @@ const down = {
   },
   awaited: { kind: 'awaited', ids: [1], bounds: [{ ref: 1, listener: 1 }] },
   candidates: { kind: 'candidates', listener: 1, ids: [1] },
+  meet: { kind: 'meet', meeting: 1, with: { id: 1, incarnation: 1 }, path: '/tmp/1', secret: 's' },
+  dial: { kind: 'dial', meeting: 1, with: { id: 2, incarnation: 2 }, path: '/tmp/1', secret: 's' },
+  undialled: { kind: 'undialled', incarnation: 2 },
+  part: { kind: 'part' },
+  gone: { kind: 'gone', incarnation: 2, ending: { pid: 1, exitCode: null, signal: 'SIGKILL' } },
+  fence: { kind: 'fence', peer: 2, n: 1 },
 } satisfies { [K in DownFrame['kind']]: DownFrame & { kind: K } }
 
 interface Direction {

@@ -28,6 +28,7 @@ test('nothing given means the defaults', () => {
     timeouts: DEFAULT_TIMEOUTS,
     limits: DEFAULT_LIMITS,
     signals: false,
+    directLinks: true,
     logger: stderrLogger,
   })
 })

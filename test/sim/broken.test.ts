@@ -96,6 +96,13 @@ describe('is caught', () => {
     expect(await broken(hooks)).toContain('order')
   })
 
+  test('a fence that is lost in the primary', async () => {
+    const hooks = (): SimulationHooks => ({
+      replace: ({ frame, direction }) => (direction === 'down' && frame.kind === 'fence' ? [] : [frame]),
+    })
+    expect(await broken(hooks)).toContain('heals')
+  })
+
   test('items of a stream that are lost', async () => {
     expect(await broken(everyNth(3, 'items', () => []))).toContain('heals')
   })

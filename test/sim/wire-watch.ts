@@ -47,6 +47,8 @@ export class WireWatch {
 
   sent({ worker, direction, frame }: Passing): void {
     const known = this.#of(worker)
+    // What two workers say to each other: the ledger judges what came of it.
+    if (direction === 'direct') return this.#answersDirectly(worker, known, frame)
     if (isData(direction, frame)) known.queued[direction]--
     const { id, route } = frame as { id?: number; route?: number }
     if (direction !== 'down') return
@@ -56,6 +58,7 @@ export class WireWatch {
 
   /** It does not leave. A stand-in may, and the end of a stream after the stand-in for its items. */
   refused({ worker, direction, frame }: Passing): void {
+    if (direction === 'direct') return
     const known = this.#of(worker)
     if (isData(direction, frame)) known.queued[direction]--
     const { id } = frame as { id?: number }
@@ -103,6 +106,13 @@ export class WireWatch {
         this.#note({ invariant: 'settles once', what: `${worker.name} answered route ${id} twice` })
       known.answered.add(id)
     }
+  }
+
+  #answersDirectly(worker: SimulatedWorker, { answered }: Known, frame: Passing['frame']): void {
+    const { kind, id } = frame as { kind: string; id?: number }
+    if (id === undefined || (kind !== 'result' && kind !== 'failure')) return
+    if (answered.has(id)) this.#note({ invariant: 'settles once', what: `${worker.name} answered route ${id} twice` })
+    answered.add(id)
   }
 
   #invokes(worker: SimulatedWorker, { serving }: Known, route: number): void {

@@ -1,7 +1,7 @@
 import type { Overflow } from '../contract.js'
 import type { ErrorRecord } from '../error-record.js'
 import type { CallStage } from '../errors.js'
-import type { ProcessRef, WorkerId } from '../ids.js'
+import type { Incarnation, ProcessRef, WorkerId } from '../ids.js'
 import type { InlineText } from '../inline-text.js'
 
 // Calls, streams and channels, between whoever calls, publishes or hears, and the router.
@@ -40,6 +40,8 @@ export interface CallFrame {
   readonly key?: string | undefined
   /** The caller reads a stream, and has room for that much of it. */
   readonly stream?: StreamRoom | undefined
+  /** It was sent over a direct link before, to a process that has died: how. It is not sent a third time. */
+  readonly lost?: ErrorRecord | undefined
 }
 
 /** router -> target: the same, under the router's number, with the caller as the router knows it. */
@@ -182,6 +184,8 @@ export interface MessageFrame {
   readonly channel: string
   readonly payload: Payload
   readonly receipt?: number | undefined
+  /** Who published it, for whoever has a direct link to it. */
+  readonly from?: Incarnation | undefined
 }
 
 /** subscriber -> router: all handlers have settled, `error` says what the first failing one threw. */
@@ -197,6 +201,19 @@ export interface ReceiptFrame {
   readonly ref: number
   readonly acknowledged: readonly ProcessRef[]
   readonly failed: readonly (ProcessRef & { readonly error: ErrorRecord })[]
+}
+
+// -------------------------------------------------------------------------------------------- fences
+
+/**
+ * Sent by the primary (where `peer` is whom it is for, and then who sent it) and on a direct link, by whoever changes from one
+ * of the two ways to the other. What comes after it on either way is not read before it has come on both.
+ */
+export interface FenceFrame {
+  readonly kind: 'fence'
+  readonly peer: Incarnation
+  /** Counts the fences of this sender on this link. */
+  readonly n: number
 }
 
 // --------------------------------------------------------------------------------------------- unions
@@ -229,3 +246,4 @@ export type MessagingDownFrame =
   | UnsubscribedFrame
   | MessageFrame
   | ReceiptFrame
+  | FenceFrame

@@ -29,6 +29,9 @@ const UNTOLD: ReadonlySet<string> = new Set<(DownFrame | UpFrame)['kind']>([
   'member',
   'event',
   'candidates',
+  'busy',
+  'gone',
+  'fence',
 ])
 
 interface Entry {
@@ -114,7 +117,7 @@ export class FlightRecorder {
 
 /** A link of the primary to a worker, with a recorder and a counter on the line. */
 export class RecordedLink implements Transport<DownFrame, UpFrame> {
-  /** Calls and casts that were sent to the worker. */
+  /** Calls and casts that were sent to the worker, by other workers over direct links too. */
   invoked = 0
   readonly #link: Transport<DownFrame, UpFrame>
   readonly #recorder: FlightRecorder
@@ -152,6 +155,7 @@ export class RecordedLink implements Transport<DownFrame, UpFrame> {
     this.#link.receive({
       frame: (frame, handle) => {
         this.#recorder.add('worker', frame)
+        if (frame.kind === 'busy') this.invoked += frame.served
         receiver.frame(frame, handle)
       },
       handleLost: () => receiver.handleLost?.(),

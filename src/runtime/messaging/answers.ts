@@ -5,6 +5,7 @@ import { CallCycleError, RemoteError, type ThrownRecord, TroupeError } from '../
 import type { ChainLink, FailureFrame, InvokeFrame, ResultFrame } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import { encodePayload } from '../../protocol/payload.js'
+import { isDirect } from '../../protocol/routes.js'
 import { toThrown } from '../../protocol/thrown.js'
 import type { Clock } from '../clock.js'
 import { DropLog } from '../drop-log.js'
@@ -41,7 +42,12 @@ export class Answers {
     return {
       kind: 'result',
       id: frame.route,
-      payload: encodePayload(value, { opaque, limit: this.#options.payloadLimit, root: 'result' }),
+      payload: encodePayload(value, {
+        opaque,
+        parts: isDirect(frame.route),
+        limit: this.#options.payloadLimit,
+        root: 'result',
+      }),
     }
   }
 

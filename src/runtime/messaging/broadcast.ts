@@ -72,8 +72,10 @@ export class Broadcast {
     )
     const receipt = frame.ref === undefined ? undefined : this.#open(publisher, frame, frame.ref, subscribers)
     this.#reached = subscribers
+    // The primary has no direct links.
+    const from = publisher.ref.incarnation || undefined
     for (const subscriber of subscribers) {
-      const message = { kind: 'message', channel, payload, receipt } as const
+      const message = { kind: 'message', channel, payload, receipt, from } as const
       const refused = subscriber.sendData(message)
       if (refused) this.#overflow(subscriber, message, frame.overflow ?? 'drop-newest', refused)
     }

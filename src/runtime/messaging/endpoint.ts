@@ -57,6 +57,9 @@ export class Endpoint {
   /** Of the casts that it makes, by their address. */
   readonly casts = new Map<WireTarget, CastProgress>()
 
+  /** Calls that other workers have sent it over direct links, as it last said. */
+  direct = 0
+
   /** It takes no new calls, because it is about to be removed. */
   leaving = false
 

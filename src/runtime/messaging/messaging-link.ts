@@ -1,5 +1,5 @@
 import { type CallDetails, CallTimeoutError } from '../../protocol/errors.js'
-import type { MessagingUpFrame } from '../../protocol/frames.js'
+import type { MessagingUpFrame, WireTarget } from '../../protocol/frames.js'
 import type { Clock } from '../clock.js'
 import { within } from '../within.js'
 
@@ -8,6 +8,8 @@ export interface MessagingLink {
   send(frame: MessagingUpFrame): void
   /** Has the link all that it may hold? The primary's own has none; its router refuses by target. */
   readonly full: boolean
+  /** What is sent there goes over a direct link, where binary values travel as bytes. */
+  carriesBytes?(to: WireTarget): boolean
   /** Resolve when what was sent last has left, as far as that can be known from here; undefined when it has already. */
   castFlushed(): Promise<void> | undefined
   publishFlushed(): Promise<void> | undefined

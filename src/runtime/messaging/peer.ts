@@ -67,7 +67,8 @@ export class Peer {
 
   /** Encodes what is sent to there: inline where the primary is one end of the way, opaque where it passes it on. */
   encodeArgs(args: readonly unknown[], to: WireTarget, method: string): Payload {
-    return this.#encode(args, to !== 0 && this.#options.self.id !== 0, 'args', nameOf(to, method))
+    const parts = this.#options.link.carriesBytes?.(to) ?? false
+    return this.#encode(args, to !== 0 && this.#options.self.id !== 0, 'args', nameOf(to, method), parts)
   }
 
   /** A value for a channel: always opaque, so that it is encoded once however many processes it goes to. */
@@ -103,6 +104,9 @@ export class Peer {
         return this.#expected(this.publisher.settle(frame))
       case 'unsubscribed':
         return this.subscriptions.lose(frame.channel)
+      // Of direct links, which whoever has any has taken out.
+      case 'fence':
+        return this.#expected(false)
       case 'subscribed':
         return this.#expected(this.subscriptions.confirm(frame.ref))
     }
@@ -117,9 +121,9 @@ export class Peer {
     this.subscriptions.close()
   }
 
-  #encode(value: unknown, opaque: boolean, root: string, name: CallDetails): Payload {
+  #encode(value: unknown, opaque: boolean, root: string, name: CallDetails, parts = false): Payload {
     try {
-      return encodePayload(value, { opaque, limit: this.#options.limits.payload, root })
+      return encodePayload(value, { opaque, parts, limit: this.#options.limits.payload, root })
     } catch (error) {
       if (!(error instanceof PayloadError)) throw error
       throw new PayloadError({ path: error.path, reason: error.reason, ...name, sent: 'no' })

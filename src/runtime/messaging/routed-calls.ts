@@ -10,6 +10,7 @@ import type {
   WireTarget,
 } from '../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
+import { isDirect } from '../../protocol/routes.js'
 import type { Clock } from '../clock.js'
 import type { Limits } from '../limits.js'
 import { type Directory, nameOf } from './directory.js'
@@ -34,6 +35,8 @@ export interface RoutedCallsOptions {
   readonly room: Pick<WaitingRoom<Route>, 'enter' | 'leave'>
   /** A process may have one call less to answer. */
   readonly fewer: () => void
+  /** Where numbers are not counted from 1: a worker's own switch. */
+  readonly nextRoute?: (frame: CallFrame) => number
 }
 
 /**
@@ -60,12 +63,13 @@ export class RoutedCalls {
 
   call(caller: Endpoint, frame: NumberedCall): void {
     const route: Route = {
-      id: ++this.#lastRoute,
+      id: this.#options.nextRoute?.(frame) ?? ++this.#lastRoute,
       caller,
       frame,
       target: undefined,
       refused: undefined,
-      lost: undefined,
+      // Its first process was called over a direct link, and has died: only its caller knows how.
+      lost: frame.lost && (fromRecord(frame.lost) as WorkerGoneError),
       told: undefined,
       stream: frame.stream && this.#streams.window(frame.stream),
     }
@@ -189,7 +193,8 @@ export class RoutedCalls {
   /** Made by a method that is still running? Then whoever waits for that method waits for this. */
   #isNested({ chain = [] }: CallFrame): boolean {
     const endpoints = [...this.#options.directory.endpoints.values()]
-    return chain.some(([route]) => endpoints.some(({ serving }) => serving.has(route)))
+    // What runs for a worker over a direct link is not seen from here, and is believed.
+    return chain.some(([route]) => isDirect(route) || endpoints.some(({ serving }) => serving.has(route)))
   }
 
   // ----------------------------------------------------------------------------------------- the ends

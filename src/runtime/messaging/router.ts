@@ -1,5 +1,5 @@
 import { ClusterClosedError, type TroupeError, WorkerGoneError } from '../../protocol/errors.js'
-import type { CallFrame, MessagingUpFrame, WireTarget } from '../../protocol/frames.js'
+import type { BusyFrame, CallFrame, FenceFrame, MessagingUpFrame, WireTarget } from '../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
 import type { Clock } from '../clock.js'
 import { DropLog } from '../drop-log.js'
@@ -129,7 +129,8 @@ export class Router {
 
   /** Calls that a process has been sent and has not answered. */
   calls(incarnation: Incarnation): number {
-    return this.#endpoints.get(incarnation)?.serving.size ?? 0
+    const endpoint = this.#endpoints.get(incarnation)
+    return endpoint ? endpoint.serving.size + endpoint.direct : 0
   }
 
   // ----------------------------------------------------------------------------------------- the end
@@ -157,7 +158,7 @@ export class Router {
     const busy = (): boolean =>
       incarnation === undefined
         ? [...this.#endpoints.values()].some(({ serving }) => serving.size > 0)
-        : this.calls(incarnation) > 0
+        : (this.#endpoints.get(incarnation)?.serving.size ?? 0) > 0
     return new Promise((resolve) => {
       const check = (): void => {
         if (busy()) this.#onIdle.push(check)
@@ -201,6 +202,15 @@ export class Router {
     }
   }
 
+  /** What concerns direct links, of which the router sees no more than this. */
+  receiveOfLinks(incarnation: Incarnation, frame: FenceFrame | BusyFrame): void {
+    const sender = this.#endpoints.get(incarnation)
+    if (!sender) return
+    // In its place among what that process has sent there, however full the link is.
+    if (frame.kind === 'fence') this.#endpoints.get(frame.peer)?.send({ kind: 'fence', peer: incarnation, n: frame.n })
+    else sender.direct = frame.calls
+  }
+
   /** Why a cast to there would certainly be lost, if it would: for the primary's own casts. */
   refusal(to: WireTarget, method: string): TroupeError | undefined {
     const name = nameOf({ to, method })
@@ -235,10 +245,10 @@ export class Router {
       streams: this.#calls.openStreams(),
       unexpected: this.#unexpected + this.#calls.unexpected + this.#broadcast.unexpected,
       dropped: this.#drops.total,
-      processes: [...this.#endpoints.values()].map(({ ref, serving, held }) => ({
+      processes: [...this.#endpoints.values()].map(({ ref, serving, direct, held }) => ({
         id: ref.id,
         incarnation: ref.incarnation,
-        mailbox: serving.size,
+        mailbox: serving.size + direct,
         linkBytes: held,
       })),
     }

@@ -40,6 +40,8 @@ export interface ClusterLauncherOptions {
   readonly processes: ProcessOptions
   /** Workers leave SIGINT, SIGTERM and SIGHUP to the primary until they have drained. */
   readonly signals: boolean
+  /** Workers may have direct links to each other. */
+  readonly directLinks: boolean
   readonly limits: Limits
   readonly timeouts: Timeouts
   readonly recycle: RecycleOptions
@@ -62,15 +64,21 @@ export class ClusterLauncher implements Launcher {
   }
 
   launch(ref: ProcessRef, events: ChildEvents, settings: LaunchSettings): Child {
-    const { signals, limits, timeouts, recycle } = this.#options
+    const { signals, directLinks, limits, timeouts, recycle } = this.#options
     const processes = { ...this.#options.processes, ...settings }
     cluster.setupPrimary(toSettings(processes))
     const countsRequests = recycle.requests !== undefined
-    const identity = writeIdentity({ ...ref, primary: process.pid, signals, limits, timeouts, countsRequests })
+    const told = { signals, limits, timeouts, countsRequests, directLinks }
+    const identity = writeIdentity({ ...ref, primary: process.pid, ...told })
     const worker = cluster.fork({ ...processes.env, ...identity })
     guard(worker, ref, events, this.#options, this.#pace)
     this.#reap(worker)
     return new ClusterChild(worker, events, this.#options)
+  }
+
+  /** A folder that is to go with this process, however that ends. */
+  leavesBehind(folder: string): void {
+    this.#reaper.remove(folder)
   }
 
   /** Every worker has ended, and none is to come. */

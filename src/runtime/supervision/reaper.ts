@@ -19,6 +19,7 @@ export class Reaper {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #pids = new Set<number>()
+  #folder: string | undefined
   #process: ChildProcess | undefined
   #history: readonly number[] = []
   /** None is started any more: the cluster has ended, or there can be none here. */
@@ -40,6 +41,12 @@ export class Reaper {
   forget(pid: number): void {
     this.#pids.delete(pid)
     this.#say(`- ${pid}`)
+  }
+
+  /** That folder of sockets is to go with this process. */
+  remove(folder: string): void {
+    this.#folder = folder
+    this.#say(`d ${folder}`)
   }
 
   /** Every worker has ended, and the reaper does. */
@@ -72,6 +79,7 @@ export class Reaper {
     const pipe: (Writable & { unref?: () => void }) | null = reaper.stdin
     pipe?.unref?.()
     for (const pid of this.#pids) this.#say(`+ ${pid}`)
+    if (this.#folder !== undefined) this.#say(`d ${this.#folder}`)
   }
 
   #say(line: string): void {

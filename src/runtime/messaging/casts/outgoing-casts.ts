@@ -90,7 +90,7 @@ export class OutgoingCasts {
   }
 
   async #taken(word: Promise<Verdict> | undefined, name: CallName): Promise<void> {
-    if (word) this.#judge(await word, name)
+    if (word !== undefined) this.#judge(await word, name)
     await this.#handOver.done(this.#options.link.castFlushed(), name)
   }
 

@@ -1,0 +1,94 @@
+import { PartsPayload } from '../../protocol/binary-parts.js'
+import { toCompact } from '../../protocol/compact.js'
+import type { Payload } from '../../protocol/frames.js'
+import { InlineText } from '../../protocol/inline-text.js'
+
+/*
+ * One batch of frames on a stream of bytes:
+ *
+ *     bytes of the JSON, bytes of the parts (two unsigned 32 bit numbers, big endian), the JSON, the parts
+ *
+ * The JSON is a list of frames. A payload that was encoded as a text stands in it as what it is, and is parsed with the rest
+ * once, by its receiver. Binary values follow as parts, and `"parts": [1048576, …]` in a payload says how long each of them is.
+ */
+export const HEADER = 8
+
+/** A frame as JSON, and what follows the batch that it is in. Throws what JSON.stringify throws. */
+export interface WrittenFrame {
+  readonly text: string
+  readonly parts: readonly Buffer[]
+}
+
+const NO_PARTS: readonly Buffer[] = []
+
+export function writeFrame(frame: { readonly kind: string }): WrittenFrame {
+  const { payload } = frame as { readonly payload?: Payload }
+  const parts = payload instanceof PartsPayload ? payload.parts : NO_PARTS
+  const text = toCompact(frame, asItIs)
+  if (text !== undefined) return { text, parts }
+  if (payload === undefined) return { text: JSON.stringify(frame), parts }
+  // No frame is without a kind, so that a comma is due.
+  const rest = JSON.stringify({ ...frame, payload: undefined })
+  return { text: `${rest.slice(0, -1)},"payload":${asItIs(payload)}}`, parts }
+}
+
+/** An opaque payload is JSON already, of our own making. */
+function asItIs(payload: Payload): string {
+  if (payload === undefined) return 'null'
+  if (typeof payload === 'string') return payload
+  if (payload instanceof InlineText) return payload.text
+  if (!(payload instanceof PartsPayload)) return JSON.stringify(payload)
+  return JSON.stringify({ rich: payload.rich, parts: payload.parts.map(({ length }) => length) })
+}
+
+/** What is written for a batch: the first piece is header and JSON. */
+export function toBytes(frames: readonly WrittenFrame[]): Uint8Array[] {
+  const text = frames.length === 1 ? `[${(frames[0] as WrittenFrame).text}]` : `[${frames.map(textOf).join(',')}]`
+  const length = Buffer.byteLength(text)
+  const head = Buffer.allocUnsafe(HEADER + length)
+  const pieces: Uint8Array[] = [head]
+  let partsLength = 0
+  for (const { parts } of frames)
+    for (const part of parts) {
+      partsLength += part.length
+      pieces.push(part)
+    }
+  head.writeUInt32BE(length, 0)
+  head.writeUInt32BE(partsLength, 4)
+  head.write(text, HEADER)
+  return pieces
+}
+
+const textOf = ({ text }: WrittenFrame): string => text
+
+/**
+ * Puts the parts in the payloads that name them, to be filled when they come, and gives them in that order. No more than
+ * `total`, which is bounded: memory that nothing is written to costs nothing. Throws when the numbers do not add up to it.
+ */
+export function placeParts(frames: readonly unknown[], total: number): Uint8Array[] {
+  const placed: Uint8Array[] = []
+  let left = total
+  for (const frame of frames) {
+    const payload = payloadOf(frame)
+    if (!payload || !Array.isArray(payload.parts)) continue
+    payload.parts = payload.parts.map((length: unknown) => {
+      if (!Number.isSafeInteger(length) || (length as number) < 0 || (length as number) > left)
+        throw new Error('names parts that have not come')
+      left -= length as number
+      // A memory of its own, at any alignment that a view may need.
+      const part = new Uint8Array(Buffer.allocUnsafeSlow(length as number).buffer)
+      placed.push(part)
+      return part
+    })
+  }
+  if (left !== 0) throw new Error('has bytes that no payload names')
+  return placed
+}
+
+/** Of a frame as it arrived, in its short form or not. */
+function payloadOf(frame: unknown): { parts?: unknown } | undefined {
+  const payload: unknown = Array.isArray(frame)
+    ? frame[frame[0] === 'result' ? 2 : 5]
+    : (frame as { readonly payload?: unknown } | null)?.payload
+  return typeof payload === 'object' && payload !== null ? payload : undefined
+}

@@ -1,0 +1,322 @@
+import type { ReadBatch } from '../../protocol/codec.js'
+import type { Payload } from '../../protocol/frames.js'
+import { sizeOfPayload } from '../../protocol/inline-text.js'
+import type { Receiver, Transport } from '../../protocol/transport.js'
+import type { ByteStream } from './byte-stream.js'
+import { Chunks } from './chunks.js'
+import type { StandInFor } from './ipc.js'
+import { MessageTooLargeError } from './line-limit.js'
+import { HEADER, placeParts, toBytes, type WrittenFrame, writeFrame } from './stream-batch.js'
+
+export interface StreamOptions<In> {
+  readonly read: (frames: unknown) => ReadBatch<In>
+  /** Frames that may wait, `limits.link`. */
+  readonly limit: number
+  /** Bytes of their payloads, `limits.linkBytes`. */
+  readonly bytes: number
+  /** Bytes of one frame as it is written. */
+  readonly frameLimit: number
+  readonly onMalformed: (count: number) => void
+  readonly onUnsendable: (error: unknown) => void
+  /** The other side has written what none of ours writes. The link ends. */
+  readonly onCorrupt: (verdict: string) => void
+}
+
+/** Frames and characters in one write: as in the IPC channel, so that a large batch holds nobody up for long. */
+const BATCH_FRAMES = 256
+const BATCH_SIZE = 256 * 1024
+
+/**
+ * A link over a stream of bytes. Frames of one turn of the event loop leave in one write; while the stream takes no more
+ * they wait here, counted. Its reader can be told to wait: nothing is then read, and whoever writes is held up.
+ */
+export class StreamTransport<Out extends { readonly kind: string }, In> implements Transport<Out, In> {
+  readonly #stream: ByteStream
+  readonly #options: StreamOptions<In>
+  readonly #standInFor: StandInFor<Out, In> | undefined
+  #receiver: Receiver<In> | undefined
+  #waiting: Out[] = []
+  /** Of their payloads. */
+  #bytes = 0
+  #congested = false
+  #scheduled = false
+  #open = true
+  #flush: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
+  readonly #arrived = new Chunks()
+  /** A batch whose parts are still coming: each is put in its place as it comes, while the other side writes the rest. */
+  #incomplete: Incomplete | undefined
+  /** Read, and not given to the receiver yet. */
+  #frames: In[] = []
+  #delivering = false
+  #held = false
+  /** The stream has ended; told when all that came before has been given. */
+  #ended = false
+  /** By this side, which then hears nothing more but that. */
+  #closed = false
+  #told = false
+
+  constructor(stream: ByteStream, options: StreamOptions<In>, standInFor?: StandInFor<Out, In>) {
+    this.#stream = stream
+    this.#options = options
+    this.#standInFor = standInFor
+    stream.receive({
+      data: (bytes) => {
+        this.#arrived.add(bytes)
+        this.#deliver()
+      },
+      written: () => this.#written(),
+      closed: () => this.#end(),
+    })
+  }
+
+  get full(): boolean {
+    const { limit, bytes } = this.#options
+    return this.#waiting.length >= limit || this.#bytes >= bytes
+  }
+
+  get held(): number {
+    return this.#bytes
+  }
+
+  send(frame: Out): void {
+    if (!this.#open) return
+    this.#waiting.push(frame)
+    this.#bytes += sizeOf(frame)
+    if (this.#scheduled || this.#congested) return
+    this.#scheduled = true
+    process.nextTick(() => {
+      this.#scheduled = false
+      this.#write()
+    })
+  }
+
+  /** There are no handles on a stream of bytes. */
+  sendNow(frame: Out, { written }: { readonly written?: () => void } = {}): void {
+    if (!this.#open) return
+    this.#sendBatch([frame])
+    if (written) void Promise.resolve(this.flushed()).then(() => this.#open && written())
+  }
+
+  receive(receiver: Receiver<In>): void {
+    this.#receiver = receiver
+    this.#deliver()
+  }
+
+  /** Nothing is given to the receiver, from the next frame on. */
+  hold(): void {
+    this.#held = true
+    this.#stream.pause()
+  }
+
+  release(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#stream.resume()
+    this.#deliver()
+  }
+
+  flushed(): Promise<void> | undefined {
+    if (!this.#open || this.#isFlushed) return undefined
+    this.#flush ??= deferred()
+    return this.#flush.promise
+  }
+
+  drop(matches: (frame: Out) => boolean): Out | undefined {
+    const index = this.#waiting.findIndex(matches)
+    if (index < 0) return undefined
+    const [frame] = this.#waiting.splice(index, 1) as [Out]
+    this.#bytes -= sizeOf(frame)
+    return frame
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#congested = false
+    this.#write()
+    this.#stream.end()
+    this.#closed = true
+    this.#end()
+  }
+
+  get #isFlushed(): boolean {
+    return this.#waiting.length === 0 && this.#stream.unwritten === 0
+  }
+
+  #write(): void {
+    while (this.#waiting.length > 0 && !this.#congested && this.#open) {
+      const all = this.#waiting
+      const length = batchLength(all)
+      const batch = length === all.length ? all : all.slice(0, length)
+      this.#waiting = length === all.length ? [] : all.slice(length)
+      for (const frame of batch) this.#bytes -= sizeOf(frame)
+      this.#sendBatch(batch)
+    }
+    if (this.#flush && this.#isFlushed) this.#settleFlush()
+  }
+
+  #sendBatch(frames: readonly Out[]): void {
+    const written: WrittenFrame[] = []
+    for (const frame of frames) {
+      const text = this.#writeFrame(frame)
+      if (text) written.push(text)
+    }
+    if (written.length > 0 && !this.#stream.write(toBytes(written))) this.#congested = true
+  }
+
+  /** One that cannot be written is replaced by word of that, and takes nobody with it. */
+  #writeFrame(frame: Out): WrittenFrame | undefined {
+    try {
+      const written = writeFrame(frame)
+      const { frameLimit } = this.#options
+      if (written.text.length * 3 > frameLimit) check(written, frameLimit)
+      return written
+    } catch (error) {
+      this.#options.onUnsendable(error)
+      const { instead, back } = this.#standInFor?.(frame, error) ?? {}
+      // Never while something is sent.
+      if (back !== undefined) process.nextTick(() => this.#open && this.#receiver?.frame(back))
+      return instead === undefined ? undefined : this.#writeFrame(instead)
+    }
+  }
+
+  #written(): void {
+    if (this.#stream.unwritten > 0) return
+    this.#congested = false
+    if (!this.#scheduled) this.#write()
+    else if (this.#flush && this.#isFlushed) this.#settleFlush()
+  }
+
+  /** Gives what there is to the receiver, one frame after the other, as long as it may. */
+  #deliver(): void {
+    if (this.#delivering || !this.#receiver) return
+    this.#delivering = true
+    try {
+      while (!this.#held && !this.#closed && this.#next()) {}
+    } finally {
+      this.#delivering = false
+    }
+    if (this.#ended && !this.#told && (this.#closed || !this.#held)) {
+      this.#told = true
+      this.#receiver.closed()
+    }
+  }
+
+  /** Gives the frames that have been read, or reads the next batch. False when there is nothing more to do. */
+  #next(): boolean {
+    if (this.#frames.length === 0) return this.#readBatch()
+    const frames = this.#frames
+    this.#frames = []
+    for (let index = 0; index < frames.length; index++) {
+      this.#receiver?.frame(frames[index] as In)
+      if (this.#closed) return false
+      if (this.#held) {
+        this.#frames = frames.slice(index + 1)
+        return false
+      }
+    }
+    return true
+  }
+
+  #readBatch(): boolean {
+    if (this.#incomplete) return this.#fill(this.#incomplete)
+    const arrived = this.#arrived
+    if (arrived.length < HEADER) return false
+    const [textLength, partsLength] = [arrived.peek(0), arrived.peek(4)]
+    // Twice, because a batch is closed by the frame that is too much for it.
+    const most = 2 * this.#options.frameLimit + BATCH_SIZE * 3
+    if (textLength + partsLength > most) return this.#corrupt(`a batch of ${textLength + partsLength} bytes`)
+    if (arrived.length < HEADER + textLength) return false
+    arrived.skip(HEADER)
+    try {
+      const frames: unknown = JSON.parse(arrived.takeText(textLength))
+      if (!Array.isArray(frames)) throw new Error('is no list of frames')
+      return this.#fill({ frames, parts: placeParts(frames, partsLength), index: 0, filled: 0 })
+    } catch (error) {
+      return this.#corrupt(`a batch that ${(error as Error).message}`)
+    }
+  }
+
+  #fill(batch: Incomplete): boolean {
+    this.#incomplete = batch
+    for (; batch.index < batch.parts.length; batch.index++) {
+      const part = batch.parts[batch.index] as Uint8Array
+      batch.filled = this.#arrived.takeInto(part, batch.filled)
+      if (batch.filled < part.length) return false
+      batch.filled = 0
+    }
+    this.#incomplete = undefined
+    const { frames, malformed } = this.#options.read(batch.frames)
+    if (malformed > 0) this.#options.onMalformed(malformed)
+    this.#frames = frames as In[]
+    return true
+  }
+
+  #corrupt(what: string): false {
+    this.#options.onCorrupt(`wrote ${what} to a direct link`)
+    this.close()
+    return false
+  }
+
+  /** The stream says that it is over; or this side does, and reads no more. */
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#abandon()
+    this.#deliver()
+  }
+
+  #abandon(): void {
+    this.#open = false
+    this.#waiting = []
+    this.#bytes = 0
+    this.#settleFlush()
+  }
+
+  #settleFlush(): void {
+    this.#flush?.resolve()
+    this.#flush = undefined
+  }
+}
+
+interface Incomplete {
+  readonly frames: readonly unknown[]
+  readonly parts: readonly Uint8Array[]
+  /** Which part is next, and how much of it has come. */
+  index: number
+  filled: number
+}
+
+interface Carrier {
+  readonly kind: string
+  readonly payload?: Payload
+  readonly items?: readonly (string | null)[]
+}
+
+function sizeOf(frame: unknown): number {
+  const { kind, payload, items } = frame as Carrier
+  let size = payload === undefined ? 0 : sizeOfPayload(payload)
+  if (kind === 'items' && items) for (const item of items) size += item?.length ?? 0
+  return size
+}
+
+function batchLength(frames: readonly unknown[]): number {
+  let size = 0
+  for (let index = 0; index < frames.length && index < BATCH_FRAMES; index++) {
+    size += sizeOf(frames[index])
+    if (size > BATCH_SIZE && index > 0) return index
+  }
+  return Math.min(frames.length, BATCH_FRAMES)
+}
+
+function check({ text }: WrittenFrame, limit: number): void {
+  const size = Buffer.byteLength(text)
+  if (size > limit) throw new MessageTooLargeError(size, limit)
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}

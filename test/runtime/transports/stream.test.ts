@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'vitest'
+import { PartsPayload } from '../../../src/protocol/binary-parts.js'
+import { readPeerBatch } from '../../../src/protocol/codec.js'
+import type { PeerFrame } from '../../../src/protocol/frames.js'
+import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
+import { standInFor } from '../../../src/protocol/unsendable.js'
+import { StreamTransport } from '../../../src/runtime/transports/stream.js'
+import { allMicrotasks } from '../../support/fake-clock.js'
+import { FakeStream } from '../../support/fake-stream.js'
+
+function pair(chunk = Number.POSITIVE_INFINITY) {
+  const streams = FakeStream.pair()
+  const corrupt: string[] = []
+  const unsendable: unknown[] = []
+  const [left, right] = streams.map((stream) => {
+    stream.chunk = chunk
+    const options = {
+      read: readPeerBatch,
+      limit: 4,
+      bytes: 1_000,
+      frameLimit: 2_000_000,
+      onMalformed: () => {},
+      onUnsendable: (error: unknown) => unsendable.push(error),
+      onCorrupt: (verdict: string) => corrupt.push(verdict),
+    }
+    return new StreamTransport<PeerFrame, PeerFrame>(stream, options, standInFor as never)
+  }) as [StreamTransport<PeerFrame, PeerFrame>, StreamTransport<PeerFrame, PeerFrame>]
+  const heard: PeerFrame[] = []
+  const ends: string[] = []
+  right.receive({ frame: (frame) => heard.push(frame), closed: () => ends.push('closed') })
+  return { streams, left, right, heard, ends, corrupt, unsendable }
+}
+
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await allMicrotasks()
+}
+
+const cancel = (id: number): PeerFrame => ({ kind: 'cancel', id })
+const result = (value: unknown, parts = true): PeerFrame => ({
+  kind: 'result',
+  id: 1,
+  payload: encodePayload(value, { opaque: true, parts, limit: 4_000_000, root: 'result' }),
+})
+const decoded = (frame: PeerFrame | undefined): unknown =>
+  frame?.kind === 'result' ? decodePayload(frame.payload, 'result') : undefined
+
+const VALUES: Record<string, unknown> = {
+  Buffer: Buffer.from('some bytes'),
+  'an empty Buffer': Buffer.alloc(0),
+  ArrayBuffer: new Uint8Array([1, 2, 3]).buffer,
+  DataView: new DataView(new Uint8Array([1, 2, 3]).buffer, 1),
+  'a window on more': new Uint8Array([0, 1, 2, 3]).subarray(1, 3),
+  Uint8ClampedArray: new Uint8ClampedArray([255]),
+  Int16Array: new Int16Array([-1, 5]),
+  Float64Array: new Float64Array([-0, Number.NaN, 1e300]),
+  BigInt64Array: new BigInt64Array([-1n]),
+  many: [new Uint8Array([1]), { at: new Date(0), of: Buffer.from('b') }, new Map([['k', new Int8Array([3])]])],
+}
+
+describe('binary values', () => {
+  for (const chunk of [Number.POSITIVE_INFINITY, 5])
+    test.each(Object.keys(VALUES))(`arrive as what they were: %s, in pieces of ${chunk}`, async (name) => {
+      const { left, heard } = pair(chunk)
+      left.send(result(VALUES[name]))
+      left.send(result(VALUES[name]))
+      left.send(cancel(3))
+      await settled()
+      expect(heard.map(({ kind }) => kind)).toEqual(['result', 'result', 'cancel'])
+      expect(decoded(heard[0])).toEqual(VALUES[name])
+      expect(decoded(heard[1])).toEqual(VALUES[name])
+    })
+
+  test('are as they were when they were encoded', async () => {
+    const { left, heard } = pair()
+    const value = new Uint8Array([1, 2, 3])
+    left.send(result(value))
+    value.fill(9)
+    await settled()
+    expect(decoded(heard[0])).toEqual(new Uint8Array([1, 2, 3]))
+  })
+
+  test('become a text where they have to', () => {
+    const { payload } = result(VALUES.many) as { payload: unknown }
+    expect(payload).toBeInstanceOf(PartsPayload)
+    expect((payload as PartsPayload).toText()).toBe((result(VALUES.many, false) as { payload: unknown }).payload)
+  })
+
+  test('cost no memory that has not come', async () => {
+    const { streams, corrupt, ends } = pair()
+    const rich = '{"json":{"type":"Buffer","part":0},"meta":{"v":2,"values":["binary"]}}'
+    streams[0].write(batch(`[{"kind":"result","id":1,"payload":{"rich":${rich},"parts":[1000000000]}}]`))
+    await settled()
+    expect(corrupt).toEqual(['wrote a batch that names parts that have not come to a direct link'])
+    expect(ends).toEqual(['closed'])
+  })
+})
+
+describe('what cannot be read', () => {
+  test.each(['{]', '{}'])('ends the link: %s', async (text) => {
+    const { streams, corrupt, ends } = pair()
+    streams[0].write(batch(text))
+    await settled()
+    expect(corrupt).toHaveLength(1)
+    expect(ends).toEqual(['closed'])
+  })
+
+  test('a length that nobody may write ends the link before it has come', async () => {
+    const { streams, corrupt } = pair()
+    streams[0].write([Buffer.alloc(8, 0xff)])
+    await settled()
+    expect(corrupt).toEqual(['wrote a batch of 8589934590 bytes to a direct link'])
+  })
+})
+
+describe('what cannot be written', () => {
+  test('takes no other frame with it, and its call ends', async () => {
+    const { left, heard, unsendable } = pair()
+    left.send(cancel(1))
+    left.send({ kind: 'result', id: 2, payload: `"${'x'.repeat(3_000_000)}"` })
+    left.send(cancel(3))
+    await settled()
+    expect(heard.map(({ kind }) => kind)).toEqual(['cancel', 'failure', 'cancel'])
+    expect(unsendable).toHaveLength(1)
+  })
+})
+
+describe('limits', () => {
+  test('it is full at so many frames while the stream takes nothing, and so many bytes', async () => {
+    const { streams, left } = pair()
+    streams[0].stuck = true
+    left.send(cancel(0))
+    await settled()
+    for (let id = 1; id < 4; id++) left.send(cancel(id))
+    expect(left.full).toBe(false)
+    left.send(cancel(4))
+    expect(left.full).toBe(true)
+    const flushed = left.flushed()
+    streams[0].stuck = false
+    streams[0].pump()
+    await flushed
+    expect(left.full).toBe(false)
+    left.send(result('x'.repeat(1_000)))
+    expect(left.full).toBe(true)
+  })
+
+  test('a reader that is held gets nothing, and then all, in order', async () => {
+    const { streams, left, right } = pair()
+    const heard: PeerFrame[] = []
+    right.receive({
+      frame(frame) {
+        heard.push(frame)
+        if (heard.length === 2) right.hold()
+      },
+      closed: () => {},
+    })
+    for (let id = 1; id < 5; id++) left.send(cancel(id))
+    await settled()
+    expect(heard).toEqual([cancel(1), cancel(2)])
+    expect(streams[1].paused).toBe(true)
+    left.send(cancel(5))
+    left.close()
+    await settled()
+    right.release()
+    await settled()
+    expect(heard).toEqual([1, 2, 3, 4, 5].map(cancel))
+  })
+})
+
+function batch(text: string): Uint8Array[] {
+  const head = Buffer.alloc(8)
+  head.writeUInt32BE(Buffer.byteLength(text), 0)
+  return [head, Buffer.from(text)]
+}

@@ -1,0 +1,89 @@
+import type { ByteReceiver, ByteStream } from '../../src/runtime/transports/byte-stream.js'
+
+/** One end of a stream of bytes in this process. What is written arrives in the next turn, in pieces of `chunk` bytes. */
+export class FakeStream implements ByteStream {
+  unwritten = 0
+  other!: FakeStream
+  chunk = Number.POSITIVE_INFINITY
+  /** While true it takes nothing: what is written stays in its memory. */
+  stuck = false
+  paused = false
+  #receiver: ByteReceiver | undefined
+  readonly #out: Buffer[] = []
+  readonly #in: Buffer[] = []
+  #ending = false
+  #dead = false
+  #ended = false
+
+  static pair(): readonly [FakeStream, FakeStream] {
+    const [left, right] = [new FakeStream(), new FakeStream()]
+    left.other = right
+    right.other = left
+    return [left, right]
+  }
+
+  write(bytes: readonly Uint8Array[]): boolean {
+    if (this.#dead) return true
+    for (const piece of bytes) {
+      this.#out.push(Buffer.from(piece))
+      this.unwritten += piece.length
+    }
+    this.pump()
+    return !this.stuck
+  }
+
+  end(): void {
+    this.#ending = true
+    this.pump()
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+    this.#take()
+  }
+
+  receive(receiver: ByteReceiver): void {
+    this.#receiver = receiver
+  }
+
+  /** Its process dies: what has not left is lost, and so is what it has not read. */
+  die(): void {
+    this.#dead = true
+    this.#out.length = 0
+    this.#in.length = 0
+    this.#end()
+    setImmediate(() => this.other.#end())
+  }
+
+  /** Lets what waits go out, in the next turn. */
+  pump(): void {
+    setImmediate(() => {
+      if (this.stuck || this.#dead) return
+      const out = Buffer.concat(this.#out.splice(0))
+      this.unwritten = 0
+      for (let at = 0; at < out.length; at += this.chunk)
+        this.other.#in.push(out.subarray(at, Math.min(out.length, at + this.chunk)))
+      this.other.#take()
+      if (out.length > 0) this.#receiver?.written()
+      if (this.#ending) this.other.#end()
+    })
+  }
+
+  #take(): void {
+    while (this.#receiver && !this.paused && this.#in.length > 0) this.#receiver.data(this.#in.shift() as Buffer)
+    if (!this.#ended || this.#in.length > 0 || this.paused) return
+    const receiver = this.#receiver
+    this.#receiver = undefined
+    receiver?.closed()
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#take()
+  }
+}
