@@ -8,6 +8,7 @@ import { type IpcOptions, IpcTransport } from '../runtime/transports/ipc.js'
 import { limitWrites, lineLimit } from '../runtime/transports/line-limit.js'
 import { WorkerHost } from '../runtime/worker-host.js'
 import { takeIdentity, type WorkerIdentity } from '../runtime/worker-identity.js'
+import { type HandleReceiver, joinHandleReceipts } from './handle-receipts.js'
 import { ListenPath } from './listen.js'
 import { countRequests } from './request-count.js'
 import { ServerRegistry } from './servers.js'
@@ -37,6 +38,7 @@ function becomeWorker(identity: WorkerIdentity): void {
     onMalformed: (count) => warnings.add('malformed', `dropped ${count} malformed frames from the primary`),
   }
   const link = new IpcTransport<UpFrame, DownFrame>(process, options, standInFor)
+  joinHandleReceipts(process as unknown as HandleReceiver)
   const servers = new ServerRegistry(clock, {
     load: (connections) => link.send({ kind: 'load', connections }),
     listens: (addresses) => link.send({ kind: 'listens', addresses }),

@@ -180,7 +180,7 @@ export class ListenPath {
       if (!client) seat?.exhausted()
       else seat?.refused()
       const reason = !client ? 'lost' : !seat ? 'closed' : 'full'
-      return link.send({ kind: 'refused', id, reason })
+      return link.sendNow({ kind: 'refused', id, reason })
     }
     seat.promise()
     const arrived = servers.expect()

@@ -1,6 +1,6 @@
 import { isObject } from './frame-checks.js'
 import { downShapes, type Shapes, upShapes } from './frame-shapes.js'
-import { BATCH_TAG, type Batch, type DownFrame, type UpFrame } from './frames.js'
+import { BATCH_TAG, type Batch, type DownFrame, HANDLE_RECEIPT, type UpFrame } from './frames.js'
 
 /**
  * What may be believed of a message from the channel. The other side is one of our own processes, but it may be another
@@ -18,7 +18,8 @@ export function writeBatch<F>(frames: readonly F[]): Batch<F> {
 
 /** Is this message ours at all? Everything else on the channel belongs to the user or to Node. */
 export function isBatch(message: unknown): message is Batch<unknown> {
-  return isObject(message) && message.cmd === BATCH_TAG
+  if (!isObject(message)) return false
+  return message.cmd === BATCH_TAG || (message.cmd === HANDLE_RECEIPT && message.frames !== undefined)
 }
 
 export const readUpBatch = (batch: Batch<unknown>): ReadBatch<UpFrame> => readBatch(batch, upShapes)

@@ -23,8 +23,11 @@ export const PROTOCOL_VERSION = 3
  */
 export const BATCH_TAG = 'NODE_TROUPE'
 
+/** Node's own receipt for a handle. A worker's next frames go out with it, see `preload/handle-receipts.ts`. */
+export const HANDLE_RECEIPT = 'NODE_HANDLE_ACK'
+
 export interface Batch<F> {
-  readonly cmd: typeof BATCH_TAG
+  readonly cmd: typeof BATCH_TAG | typeof HANDLE_RECEIPT
   readonly frames: readonly F[]
 }
 

@@ -150,8 +150,13 @@ test('a batch is a message that Node gives to nobody but us', () => {
   expect(BATCH_TAG).toMatch(/^NODE_/)
 })
 
+test('a batch may come with the receipt for a handle that Node writes anyhow', () => {
+  expect(isBatch({ cmd: 'NODE_HANDLE_ACK', frames: [up.cancel] })).toBe(true)
+})
+
 test.each<[string, unknown]>([
   ['null', null],
+  ["Node's receipt alone", { cmd: 'NODE_HANDLE_ACK' }],
   ['a text', 'NODE_TROUPE'],
   ['a list', [{ cmd: BATCH_TAG }]],
   ["a user's message", { cmd: 'start' }],
