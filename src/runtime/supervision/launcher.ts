@@ -10,6 +10,7 @@ import { isDebugged } from '../evidence/own-inspector.js'
 import type { Sighting } from '../evidence/sighting.js'
 import type { Limits, Timeouts } from '../limits.js'
 import type { Logger } from '../logger.js'
+import { PACKAGE_ROOT } from '../package-root.js'
 import { ChannelGuard } from '../transports/channel-guard.js'
 import { type IpcOptions, IpcTransport } from '../transports/ipc.js'
 import { limitWrites, lineLimit } from '../transports/line-limit.js'
@@ -45,6 +46,8 @@ export interface ClusterLauncherOptions {
   readonly logger: Logger
   readonly clock: Clock
 }
+
+const PRELOAD = new URL('dist/preload/index.js', PACKAGE_ROOT ?? new URL('../', import.meta.url)).href
 
 export const isPrimary: boolean = cluster.isPrimary
 export const isClusterWorker: boolean = cluster.isWorker
@@ -117,7 +120,7 @@ function toSettings({ env: _, args, execArgv, stdio, silent, ...rest }: ProcessO
   return {
     ...rest,
     args: [...(args ?? process.argv.slice(2))],
-    execArgv: [...(execArgv ?? process.execArgv), '--import', new URL('../../preload/index.js', import.meta.url).href],
+    execArgv: [...(execArgv ?? process.execArgv), '--import', PRELOAD],
     silent: silent ?? false,
     // stderr through the primary, which passes it on and keeps its tail for the evidence.
     stdio: stdio ?? (silent ? undefined : ['inherit', 'inherit', 'pipe', 'ipc']),
