@@ -118,7 +118,8 @@ export class ListenPath {
       addressType,
       fd,
       flags,
-      backlog,
+      // Node has false for a program that gives a host and a callback, and no length.
+      backlog: typeof backlog === 'number' ? backlog : undefined,
       readableAll,
       writableAll,
       speaks: languageOf(server),
