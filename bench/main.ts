@@ -5,12 +5,16 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { connections } from './connections/suite.js'
+import { connections, type SuiteOptions } from './connections/suite.js'
 import { describeCores, shareCores } from './cores.js'
+import { lifecycle } from './lifecycle/suite.js'
 import { loadAverage, thisMachine } from './machine.js'
 import { write } from './report.js'
 
-const SUITES = new Map([['connections', connections]])
+const SUITES = new Map<string, (options: SuiteOptions) => Promise<object>>([
+  ['connections', connections],
+  ['lifecycle', lifecycle],
+])
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -45,7 +45,7 @@ export function printShape({ title, operation, lines }: ShapeResult): void {
   console.log(`\n${title}\n\n${table([header, ...rows])}`)
 }
 
-export function write(file: string, report: Report): void {
+export function write(file: string, report: object): void {
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
 }
@@ -55,7 +55,7 @@ const interval = ({ median, low, high }: Estimate): string =>
   `${median.toFixed(2)} [${low.toFixed(2)} to ${high.toFixed(2)}]`
 
 /** As Markdown, and readable as it is. */
-function table([header = [], ...rows]: readonly (readonly string[])[]): string {
+export function table([header = [], ...rows]: readonly (readonly string[])[]): string {
   const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)))
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
