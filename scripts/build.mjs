@@ -22,7 +22,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
  * @property {string} source the folder that is compiled
  * @property {string} output the folder it goes to
  * @property {string[]} alsoReads what else decides the outcome
- * @property {string[]} [entries] sources that are loaded by name: bundled, with what they share in files of its own
+ * @property {string[]} [modules] sources that are imported by name: bundled, with what they share in files of its own
+ * @property {string} [preload] what `--require` loads into every worker: one file that needs no other
  */
 
 /** @type {Target} */
@@ -32,7 +33,8 @@ const library = {
   source: 'src',
   output: 'dist',
   alsoReads: ['tsconfig.base.json', 'package.json', 'package-lock.json'],
-  entries: ['src/index.ts', 'src/testing/index.ts', 'src/preload/index.ts'],
+  modules: ['src/index.ts', 'src/testing/index.ts'],
+  preload: 'src/preload/index.ts',
 }
 
 /** @type {Target} */
@@ -82,17 +84,14 @@ function compile(target) {
  * Gives the files that it wrote, if there was anything to bundle.
  * @param {Target} target
  */
-function bundle({ entries, source, output }) {
-  if (!entries) return undefined
-  const { metafile } = buildSync({
+function bundle({ modules, preload, source, output }) {
+  if (!modules || !preload) return undefined
+  /** @type {import('esbuild').BuildOptions & { metafile: true }} */
+  const options = {
     absWorkingDir: root,
-    entryPoints: entries,
     outbase: source,
     outdir: output,
-    chunkNames: 'shared/[hash]',
     bundle: true,
-    splitting: true,
-    format: 'esm',
     platform: 'node',
     // What package.json says is the oldest.
     target: 'node20.19',
@@ -100,8 +99,12 @@ function bundle({ entries, source, output }) {
     sourcemap: true,
     metafile: true,
     logLevel: 'warning',
-  })
-  return new Set(Object.keys(metafile.outputs))
+  }
+  const bundles = [
+    buildSync({ ...options, entryPoints: modules, format: 'esm', splitting: true, chunkNames: 'shared/[hash]' }),
+    buildSync({ ...options, entryPoints: [preload], format: 'cjs', outExtension: { '.js': '.cjs' } }),
+  ]
+  return new Set(bundles.flatMap(({ metafile }) => Object.keys(metafile.outputs)))
 }
 
 /**
@@ -111,7 +114,7 @@ function bundle({ entries, source, output }) {
  */
 function removeOrphans(target, bundled) {
   for (const file of listFiles(target.output)) {
-    if (bundled && /\.js(\.map)?$/.test(file)) {
+    if (bundled && /\.c?js(\.map)?$/.test(file)) {
       if (!bundled.has(file)) rmSync(join(root, file))
       continue
     }

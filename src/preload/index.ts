@@ -17,7 +17,7 @@ import { Stickiness } from './sticky.js'
 import { useEphemeralInspectorPort, vitals } from './vitals.js'
 
 /*
- * Runs in a worker before the user's program (`--import`). Inert in every other process: a program that a worker forks
+ * Runs in a worker before the user's program (`--require`). Inert in every other process: a program that a worker forks
  * inherits the flag, but not the identity, which is removed here and names its own parent.
  */
 const identity = takeIdentity(process.env, process.ppid)

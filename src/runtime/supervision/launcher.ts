@@ -1,4 +1,5 @@
 import cluster, { type ClusterSettings, type Worker } from 'node:cluster'
+import { fileURLToPath } from 'node:url'
 import { readUpBatch } from '../../protocol/codec.js'
 import type { DownFrame, UpFrame } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
@@ -47,7 +48,8 @@ export interface ClusterLauncherOptions {
   readonly clock: Clock
 }
 
-const PRELOAD = new URL('dist/preload/index.js', PACKAGE_ROOT ?? new URL('../', import.meta.url)).href
+/** By `--require`: `--import` would make node load every program as a module, and cost each worker's start some milliseconds. */
+const PRELOAD = fileURLToPath(new URL('dist/preload/index.cjs', PACKAGE_ROOT ?? new URL('../', import.meta.url)))
 
 export const isPrimary: boolean = cluster.isPrimary
 export const isClusterWorker: boolean = cluster.isWorker
@@ -120,7 +122,7 @@ function toSettings({ env: _, args, execArgv, stdio, silent, ...rest }: ProcessO
   return {
     ...rest,
     args: [...(args ?? process.argv.slice(2))],
-    execArgv: [...(execArgv ?? process.execArgv), '--import', PRELOAD],
+    execArgv: [...(execArgv ?? process.execArgv), '--require', PRELOAD],
     silent: silent ?? false,
     // stderr through the primary, which passes it on and keeps its tail for the evidence.
     stdio: stdio ?? (silent ? undefined : ['inherit', 'inherit', 'pipe', 'ipc']),
