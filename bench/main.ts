@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connections, type SuiteOptions } from './connections/suite.js'
 import { describeCores, shareCores } from './cores.js'
+import { growth } from './growth/suite.js'
 import { lifecycle } from './lifecycle/suite.js'
 import { loadAverage, thisMachine } from './machine.js'
 import { write } from './report.js'
@@ -14,6 +15,7 @@ import { write } from './report.js'
 const SUITES = new Map<string, (options: SuiteOptions) => Promise<object>>([
   ['connections', connections],
   ['lifecycle', lifecycle],
+  ['growth', growth],
 ])
 
 const { values, positionals } = parseArgs({
