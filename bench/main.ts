@@ -5,6 +5,7 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { spread } from './connections/spread/suite.js'
 import { connections, type SuiteOptions } from './connections/suite.js'
 import { describeCores, shareCores } from './cores.js'
 import { growth } from './growth/suite.js'
@@ -14,6 +15,7 @@ import { write } from './report.js'
 
 const SUITES = new Map<string, (options: SuiteOptions) => Promise<object>>([
   ['connections', connections],
+  ['spread', spread],
   ['lifecycle', lifecycle],
   ['growth', growth],
 ])
