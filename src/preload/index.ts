@@ -42,7 +42,7 @@ function becomeWorker(identity: WorkerIdentity): void {
   const servers = new ServerRegistry(clock, {
     load: (connections) => link.send({ kind: 'load', connections }),
     listens: (addresses) => link.send({ kind: 'listens', addresses }),
-    connectionClosed: (server, age) => listens.seatOf(server)?.ended(age),
+    connectionClosed: (server) => listens.seatOf(server)?.changed(),
   })
   const stickiness = new Stickiness({
     id: identity.id,
