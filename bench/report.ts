@@ -12,7 +12,7 @@ export interface ShapeResult {
   readonly lines: readonly Line[]
 }
 
-export interface Report {
+interface Report {
   readonly suite: string
   readonly machine: Machine
   /** Which of them the load had, and which the servers. */
@@ -21,8 +21,8 @@ export interface Report {
   readonly load: { readonly before: number; readonly after: number }
   readonly rounds: number
   readonly seconds: number
-  readonly client: string
-  readonly shapes: readonly ShapeResult[]
+  /** What the suite has found, by its own names: `shapes`, `costs`, `curves`, … */
+  readonly [found: string]: unknown
 }
 
 export function printShape({ title, operation, lines }: ShapeResult): void {
@@ -45,7 +45,7 @@ export function printShape({ title, operation, lines }: ShapeResult): void {
   console.log(`\n${title}\n\n${table([header, ...rows])}`)
 }
 
-export function write(file: string, report: object): void {
+export function write(file: string, report: Report): void {
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
 }
