@@ -3,7 +3,7 @@ import { BATCH_TAG, HANDLE_RECEIPT } from '../protocol/frames.js'
 /*
  * Node acknowledges every handle with a message of its own, before anybody has seen it, and the sender's node sends no other
  * handle before that. The answer to a hand-off follows at once: written apart, each connection costs two messages from here,
- * two wake-ups of the primary, and a third of what this process spends on it.
+ * and two wake-ups of the primary.
  */
 
 /** What is used of `process`. `_send` and `_disconnect` are the same from Node 20 to 26; without them all goes as node has it. */
