@@ -5,12 +5,17 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { spread } from './connections/spread/suite.js'
 import { connections } from './connections/suite.js'
 import { describeCores, shareCores } from './cores.js'
+import { growth } from './growth/suite.js'
+import { lifecycle } from './lifecycle/suite.js'
 import { loadAverage, thisMachine } from './machine.js'
 import { messages } from './messages/suite.js'
 import { publish, readReport } from './publish.js'
 import { type Report, write } from './report.js'
+
+const unpinned = (): string => 'nobody is pinned to a core'
 
 /** How long a suite takes when it is asked for by name, or for a first look, or is one of all in a minute. */
 const SUITES = new Map([
@@ -18,7 +23,7 @@ const SUITES = new Map([
     'messages',
     {
       run: messages,
-      cores: () => 'nobody is pinned to a core',
+      cores: unpinned,
       full: { rounds: 5, seconds: 1 },
       quick: { rounds: 3, seconds: 0.5 },
       glance: { rounds: 1, seconds: 0.3 },
@@ -31,6 +36,36 @@ const SUITES = new Map([
       cores: describeCores,
       full: { rounds: 7, seconds: 3 },
       quick: { rounds: 3, seconds: 2 },
+      glance: { rounds: 1, seconds: 1 },
+    },
+  ],
+  [
+    'lifecycle',
+    {
+      run: lifecycle,
+      cores: unpinned,
+      full: { rounds: 7, seconds: 1 },
+      quick: { rounds: 3, seconds: 1 },
+      glance: { rounds: 1, seconds: 1 },
+    },
+  ],
+  [
+    'growth',
+    {
+      run: growth,
+      cores: unpinned,
+      full: { rounds: 5, seconds: 2 },
+      quick: { rounds: 1, seconds: 1 },
+      glance: { rounds: 1, seconds: 0.2 },
+    },
+  ],
+  [
+    'spread',
+    {
+      run: spread,
+      cores: unpinned,
+      full: { rounds: 5, seconds: 6 },
+      quick: { rounds: 1, seconds: 4 },
       glance: { rounds: 1, seconds: 1 },
     },
   ],

@@ -35,7 +35,7 @@ const STYLE = `
  * equally long. Only shapes that a target speaks of: the others stand in the table.
  */
 export function drawPicture(report: Report): string {
-  const groups = report.shapes
+  const groups = (report.shapes ?? [])
     .filter(({ lines }) => lines.some(({ against }) => against.some(({ isMet }) => isMet !== undefined)))
     .map((shape) => ({ shape, bars: barsOf(shape) }))
   const speeds = groups.flatMap(({ bars }) => bars.flatMap(({ speed, target = 1 }) => [speed.low, speed.high, target]))

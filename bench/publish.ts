@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { drawPicture } from './picture.js'
-import { compared, interval, measured, type Report, table, verdict } from './report.js'
+import { compared, interval, measured, type Report, type ShapeResult, table, verdict } from './report.js'
 
 /** Files for README to show, so that nobody copies a figure by hand. */
 export function publish(
@@ -25,7 +25,11 @@ function save(file: string, content: string): void {
 /** Every report with its targets first, then all that was measured. */
 export function asMarkdown(reports: readonly Report[]): string {
   const sections = reports.map((report) =>
-    [heading(report), targets(report), ...report.shapes.map(section)].join('\n\n'),
+    [
+      heading(report),
+      ...(report.shapes ? [targets(report.shapes), ...report.shapes.map(section)] : []),
+      ...(report.tables ?? []).map(({ title, text }) => `### ${title}\n\n${text}`),
+    ].join('\n\n'),
   )
   return `# Measured\n\nWritten by \`npm run bench\`; [how it is measured](../bench/README.md).\n\n${sections.join('\n\n')}\n`
 }
@@ -36,17 +40,17 @@ function heading({ suite, machine, cores, load, rounds, seconds, versions, absen
     `## ${suite}, Node ${node}`,
     `${machine.cores} cores of ${processor}, ${system}, ${date.slice(0, 10)}; ${cores}; load average before ` +
       `${load.before.toFixed(2)}, after ${load.after.toFixed(2)}; ${rounds} alternating rounds of ${seconds} s` +
-      `${versions?.length ? `; ${versions.join(', ')}` : ''}. ${met(shapes)}`,
+      `${versions?.length ? `; ${versions.join(', ')}` : ''}.${shapes ? ` ${met(shapes)}` : ''}`,
     ...(absent ?? []).map((why) => `${why}.`),
   ].join('\n\n')
 }
 
-const met = (shapes: Report['shapes']): string => {
+const met = (shapes: readonly ShapeResult[]): string => {
   const judged = shapes.flatMap(({ lines }) => lines.flatMap(({ against }) => against)).filter((one) => 'isMet' in one)
   return `${judged.filter(({ isMet }) => isMet).length} of ${judged.length} targets met.`
 }
 
-function targets({ shapes }: Report): string {
+function targets(shapes: readonly ShapeResult[]): string {
   const rows = shapes.flatMap(({ title, lines }) =>
     lines.flatMap(({ candidate, against }) =>
       against
@@ -66,6 +70,6 @@ function targets({ shapes }: Report): string {
   return table([['shape', 'who', 'target', 'measured x [95 %]', 'CPU x [95 %]'], ...rows])
 }
 
-function section(shape: Report['shapes'][number]): string {
+function section(shape: ShapeResult): string {
   return [`### ${shape.title}`, measured(shape), compared(shape)].filter(Boolean).join('\n\n')
 }

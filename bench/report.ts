@@ -21,12 +21,24 @@ export interface Report {
   readonly load: { readonly before: number; readonly after: number }
   readonly rounds: number
   readonly seconds: number
-  readonly client: string
+  readonly client?: string
   /** Of whom Troupe was compared with, as `birpc 4.2.0`. */
   readonly versions?: readonly string[]
   /** Who was left out, and why. */
   readonly absent?: readonly string[]
-  readonly shapes: readonly ShapeResult[]
+  readonly shapes?: readonly ShapeResult[]
+  /** Of suites that find other things than rates: what they printed. */
+  readonly tables?: readonly Section[]
+}
+
+/** A table with what belongs to it, as Markdown. */
+export interface Section {
+  readonly title: string
+  readonly text: string
+}
+
+export function printSection({ title, text }: Section): void {
+  console.log(`\n${title}\n\n${text}`)
 }
 
 export function printShape(shape: ShapeResult): void {

@@ -7,8 +7,11 @@ import { onCores } from '../cores.js'
 import { cpuSeconds } from '../processes.js'
 import { checkedLoad, type LoadShape, load } from './load.js'
 
-/** Node's cluster with its two ways of scheduling, or ours with a policy. */
-export type Setup = { readonly cluster: 'rr' | 'none' } | { readonly troupe: { readonly balance?: BalancePolicy } }
+/** Node's cluster with its two ways of scheduling, ours with a policy, or what others make of it. */
+export type Setup =
+  | { readonly cluster: 'rr' | 'none' }
+  | { readonly troupe: { readonly balance?: BalancePolicy } }
+  | { readonly peer: 'sticky' | 'reusePort' | 'pm2' }
 
 export type Shape = Omit<LoadShape, 'port' | 'seconds'>
 
@@ -65,9 +68,12 @@ class Candidate {
       { execPath, execArgv },
     )
     const died = once(primary, 'exit').then(() => Promise.reject(new Error(`${name} ended before it listened`)))
-    const [up] = (await Promise.race([once(primary, 'message'), died])) as [{ workers: number[]; port: number }]
+    let up: { workers: number[]; port?: number }
+    // What PM2 says to whoever has started it comes before.
+    do [up] = (await Promise.race([once(primary, 'message'), died])) as [typeof up]
+    while (!up.port)
     died.catch(() => {})
-    return new Candidate(name, primary, up)
+    return new Candidate(name, primary, { ...up, port: up.port })
   }
 
   /** Gives the length of a right answer. */

@@ -1,11 +1,14 @@
-// The primary of one candidate, in a process of its own: `primary.mjs '{"cluster":"rr","workers":2}'`, or `"troupe":{…}` with our options.
+// The primary of one candidate, in a process of its own: `primary.mjs '{"cluster":"rr","workers":2}'`, or `"troupe":{…}` with our options,
+// or `"peer":"pm2"`.
 // Tells whoever forked it the port and the pids, then answers `stats`, and ends on `stop`.
 
 import cluster from 'node:cluster'
 import { once } from 'node:events'
+import { startPm2, startReusePort, startSticky } from './peers.mjs'
 
-/** @type {{ cluster?: 'rr' | 'none', troupe?: import('../../dist/index.js').ClusterOptions, workers: number }} */
-const { cluster: scheduling, troupe: options, workers } = JSON.parse(process.argv[2] ?? '')
+/** @typedef {'sticky' | 'reusePort' | 'pm2'} Peer */
+/** @type {{ cluster?: 'rr' | 'none', troupe?: import('../../dist/index.js').ClusterOptions, peer?: Peer, workers: number }} */
+const { cluster: scheduling, troupe: options, peer, workers } = JSON.parse(process.argv[2] ?? '')
 const exec = new URL('worker.mjs', import.meta.url)
 
 let port = 0
@@ -17,8 +20,8 @@ const listening = new Promise((resolve) => {
   })
 })
 
-const started = options ? await startTroupe(options) : startCluster()
-await listening
+const started = peer ? await startPeer(peer) : options ? await startTroupe(options) : startCluster()
+if (!peer) await listening
 const pids = workersOf().map((worker) => worker.process.pid)
 process.on('message', async (message) => {
   if (message === 'stats') return process.send?.(started.stats())
@@ -29,6 +32,13 @@ process.send?.({ port, workers: pids })
 
 function workersOf() {
   return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
+}
+
+/** @param {Peer} peer */
+async function startPeer(peer) {
+  const { port: serves, stop } = await { sticky: startSticky, reusePort: startReusePort, pm2: startPm2 }[peer](workers)
+  port = serves
+  return { stats: () => ({}), stop }
 }
 
 function startCluster() {

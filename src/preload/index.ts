@@ -18,7 +18,7 @@ import { Stickiness } from './sticky.js'
 import { useEphemeralInspectorPort, vitals } from './vitals.js'
 
 /*
- * Runs in a worker before the user's program (`--import`). Inert in every other process: a program that a worker forks
+ * Runs in a worker before the user's program (`--require`). Inert in every other process: a program that a worker forks
  * inherits the flag, but not the identity, which is removed here and names its own parent.
  */
 const identity = takeIdentity(process.env, process.ppid)
@@ -42,7 +42,7 @@ function becomeWorker(identity: WorkerIdentity): void {
   const servers = new ServerRegistry(clock, {
     load: (connections) => link.send({ kind: 'load', connections }),
     listens: (addresses) => link.send({ kind: 'listens', addresses }),
-    connectionClosed: (server, age) => listens.seatOf(server)?.ended(age),
+    connectionClosed: (server) => listens.seatOf(server)?.changed(),
   })
   const stickiness = new Stickiness({
     id: identity.id,

@@ -118,7 +118,8 @@ export class ListenPath {
       addressType,
       fd,
       flags,
-      backlog,
+      // Node has false for a program that gives a host and a callback, and no length.
+      backlog: typeof backlog === 'number' ? backlog : undefined,
       readableAll,
       writableAll,
       speaks: languageOf(server),
@@ -180,7 +181,7 @@ export class ListenPath {
       if (!client) seat?.exhausted()
       else seat?.refused()
       const reason = !client ? 'lost' : !seat ? 'closed' : 'full'
-      return link.send({ kind: 'refused', id, reason })
+      return link.sendNow({ kind: 'refused', id, reason })
     }
     seat.promise()
     const arrived = servers.expect()

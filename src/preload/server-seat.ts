@@ -49,9 +49,12 @@ export class ServerSeat {
   #reportDue = false
   /** Acknowledged and not given to the server yet. */
   #promised = 0
-  /** Connections that were brief, since the last interval ended. */
-  #brief = 0
-  /** And in that interval. */
+  /** Accepted since the last interval ended, and in intervals before it that are less than `BRIEF` old. */
+  #accepted = 0
+  #acceptedLately: readonly { readonly at: number; readonly count: number }[] = []
+  /** Open when the last interval ended. */
+  #liveBefore = 0
+  /** Connections that were brief, of those that ended in the last interval. */
   #briefLately = 0
   /** Requests that belong to another worker, since the last report. */
   #strays = 0
@@ -78,7 +81,10 @@ export class ServerSeat {
     const seat = this
     handle.onconnection = function (error, client) {
       if (client) seat.#watchDescriptor(client)
+      const before = openConnections(seat.server)
       onconnection.call(this, error, client)
+      // It may have been dropped.
+      if (openConnections(seat.server) > before) seat.#accepted++
       seat.changed()
     }
     // A handle that has never been started cannot be stopped.
@@ -94,12 +100,6 @@ export class ServerSeat {
     this.#level = level
     this.#adjust()
     if (ask) this.#report()
-  }
-
-  /** A connection has closed, after so many ms. */
-  ended(age: number): void {
-    if (this.#options.accepts && age < BRIEF) this.#brief++
-    this.changed()
   }
 
   /** A connection came, or has closed. */
@@ -202,8 +202,7 @@ export class ServerSeat {
       REPORT_INTERVAL,
       () => {
         this.#reportDue = false
-        this.#briefLately = this.#brief
-        this.#brief = 0
+        this.#briefLately = this.#countBrief()
         const room = this.#adjust()
         const { live, room: told, brief } = this.#reported
         const isOther = live !== openConnections(this.server) || room !== told || brief !== this.#briefLately
@@ -212,6 +211,26 @@ export class ServerSeat {
         else if (room === 'full') this.#reportLater()
       },
       { idle: true },
+    )
+  }
+
+  /**
+   * How many of those that ended in this interval were brief. No connection is timed, which each would pay for: those that end
+   * are taken for the newest ones, so that it is no more than have come lately.
+   */
+  #countBrief(): number {
+    const live = openConnections(this.server)
+    const ended = Math.max(0, this.#liveBefore + this.#accepted - live)
+    const now = this.#options.clock.now()
+    const lately = this.#acceptedLately.filter(({ at }) => now - at < BRIEF)
+    if (this.#accepted > 0) lately.push({ at: now, count: this.#accepted })
+    this.#acceptedLately = lately
+    this.#accepted = 0
+    this.#liveBefore = live
+    if (!this.#options.accepts || this.#level === null) return 0
+    return Math.min(
+      ended,
+      lately.reduce((sum, { count }) => sum + count, 0),
     )
   }
 

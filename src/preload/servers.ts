@@ -1,9 +1,11 @@
-import type { ServerResponse } from 'node:http'
+import type { Server as HttpServer, ServerResponse } from 'node:http'
 import type { Http2Session } from 'node:http2'
 import { Server as NetServer, type Socket } from 'node:net'
 import type { ListenAddress } from '../protocol/frames.js'
 import type { Clock } from '../runtime/clock.js'
 import { ConnectionDrain, type DrainMode } from './drain.js'
+import { openConnections } from './handles.js'
+import { HttpConnections, onConnectionClosed } from './http-connections.js'
 import { type RequestHook, RequestWatch } from './requests.js'
 import { KeepAliveEnd } from './responses.js'
 import { isHttp, isTls } from './server-kinds.js'
@@ -18,8 +20,8 @@ export interface ServerReports {
   /** To the primary, and not more often than it needs to know. */
   load(connections: number): void
   listens(addresses: ListenAddress[]): void
-  /** A connection that this server had accepted has closed, after `age` ms; of a TLS server the one below TLS. At once, for each. */
-  connectionClosed(server: NetServer, age: number): void
+  /** A connection that this server had accepted has closed; of a TLS server the one below TLS. At once, for each. */
+  connectionClosed(server: NetServer): void
 }
 
 /**
@@ -36,7 +38,8 @@ export class ServerRegistry {
   readonly #keepAlive = new KeepAliveEnd()
   readonly #webSockets: WebSockets
   #drain: ConnectionDrain | undefined
-  #connections = 0
+  /** Connections of the servers whose connections are noted here. */
+  #noted = 0
   #expected = 0
   #reported = 0
   #reportDue = false
@@ -49,7 +52,10 @@ export class ServerRegistry {
   }
 
   get connections(): number {
-    return this.#connections
+    let count = this.#noted
+    for (const { server, sockets } of this.#tracked.values())
+      if (sockets instanceof HttpConnections) count += openConnections(server)
+    return count
   }
 
   /** Looks at every HTTP/1 request at its start. Costs nothing while there is none. */
@@ -99,7 +105,7 @@ export class ServerRegistry {
   }
 
   get #isEmpty(): boolean {
-    return this.#connections === 0 && this.#expected === 0
+    return this.connections === 0 && this.#expected === 0
   }
 
   #watchListen(): void {
@@ -133,8 +139,12 @@ export class ServerRegistry {
       this.#tellListens()
     })
     this.#watchConnections(tracked)
-    if (isTls(server)) watchStreams(server, tracked.streams)
-    if (isHttp(server)) this.#webSockets.watch(server)
+    const { sockets, streams } = tracked
+    if (isTls(server)) watchStreams(server, streams as Set<Socket>)
+    if (isHttp(server))
+      this.#webSockets.watch(server, (socket) => {
+        if (sockets instanceof HttpConnections) sockets.detached(socket)
+      })
     server.on('session', (session: Http2Session) => {
       tracked.sessions.add(session)
       session.once('close', () => tracked.sessions.delete(session))
@@ -144,18 +154,34 @@ export class ServerRegistry {
 
   /** Two functions per server, none per connection. */
   #watchConnections({ server, sockets }: TrackedServer): void {
-    const registry = this
-    function closed(this: DatedSocket): void {
-      sockets.delete(this)
-      registry.#connections -= 1
-      registry.#reports.connectionClosed(server, registry.#clock.now() - this[ACCEPTED])
-      registry.#loadChanged()
-      registry.#tellEmpty()
+    const ended = (): void => {
+      this.#reports.connectionClosed(server)
+      this.#loadChanged()
+      this.#tellEmpty()
     }
-    server.on('connection', (socket: DatedSocket) => {
-      socket[ACCEPTED] = this.#clock.now()
+    if (sockets instanceof HttpConnections) {
+      // Node counts them, and keeps them.
+      const isTold = onConnectionClosed(server as HttpServer, ended)
+      server.on('connection', (socket: Socket) => {
+        sockets.came(socket)
+        if (!isTold) socket.on('close', ended)
+        this.#loadChanged()
+      })
+      return
+    }
+    this.#noteConnections(server, sockets, ended)
+  }
+
+  #noteConnections(server: NetServer, sockets: Set<Socket>, ended: () => void): void {
+    const registry = this
+    function closed(this: Socket): void {
+      sockets.delete(this)
+      registry.#noted -= 1
+      ended()
+    }
+    server.on('connection', (socket: Socket) => {
       sockets.add(socket)
-      this.#connections += 1
+      this.#noted += 1
       socket.on('close', closed)
       this.#loadChanged()
     })
@@ -183,10 +209,6 @@ function watchStreams(server: NetServer, streams: Set<Socket>): void {
     socket.once('close', () => streams.delete(socket))
   })
 }
-
-/** When it was accepted. On the socket itself: the cheapest place by far, and each connection pays. */
-const ACCEPTED = Symbol('troupe.accepted')
-type DatedSocket = Socket & { [ACCEPTED]: number }
 
 /** How a server is named that the cluster does not share: whoever replaces this worker need not have the same. */
 const ALONE: ListenAddress = { address: 'a server of its own', port: 0 }

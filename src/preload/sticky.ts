@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as NetServer } from 'node:net'
 import type { WorkerId } from '../protocol/ids.js'
@@ -43,6 +42,8 @@ export class Stickiness {
     if (isStray) seat.strayed()
     if (isStray || perRequest) closeAfterLast(response)
     if (key === undefined && issue && 'cookie' in by) {
+      // Imported it would cost every worker some milliseconds of its start.
+      const { randomBytes } = process.getBuiltinModule('node:crypto')
       const fresh = drawKey(id, candidates, () => randomBytes(KEY_BYTES).toString('base64url'))
       addCookie(response, `${by.cookie}=${fresh}; Path=/; HttpOnly; SameSite=Lax`)
     }

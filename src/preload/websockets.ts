@@ -32,13 +32,19 @@ export class WebSockets {
     this.#clock = clock
   }
 
-  /** A listener for `upgrade` would tell node, and the program, that somebody serves upgrades: hence `emit`. */
-  watch(server: HttpServer): void {
+  /**
+   * `detached` is told of every connection that speaks HTTP no more. A listener for `upgrade` would tell node, and the program,
+   * that somebody serves upgrades: hence `emit`.
+   */
+  watch(server: HttpServer, detached: (socket: Socket) => void): void {
     const { emit } = server
-    const upgraded = (request: IncomingMessage, socket: unknown): void => this.#upgraded(request, socket)
+    const upgraded = (request: IncomingMessage, socket: unknown): void => {
+      if (socket instanceof Socket) detached(socket)
+      this.#upgraded(request, socket)
+    }
     // Every request comes along here. What is passed on as it came costs next to nothing.
     server.emit = function watchedEmit(this: HttpServer, ...args: unknown[]): boolean {
-      if (args[0] === 'upgrade') upgraded(args[1] as IncomingMessage, args[2])
+      if (args[0] === 'upgrade' || args[0] === 'connect') upgraded(args[1] as IncomingMessage, args[2])
       return Reflect.apply(emit, this, args) as boolean
     } as typeof emit
   }

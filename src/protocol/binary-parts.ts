@@ -1,5 +1,5 @@
 import type { BinaryRecord } from './binary.js'
-import type { InlinePayload } from './frames.js'
+import type { InlinePayload } from './payload-forms.js'
 
 /*
  * Binary values that travel as bytes, beside the JSON and not in it: on links between two workers, which nobody else reads.

@@ -1,6 +1,6 @@
 import { chain, count, failure, optional, payload, room, target, text, time } from './frame-checks.js'
 import type { CallFrame, InvokeFrame, Payload, ResultFrame } from './frames.js'
-import { InlineText } from './inline-text.js'
+import { InlineText } from './payload-forms.js'
 
 /*
  * The three frames that every call needs, as lists: half as long as objects with the same fields, and read in half the

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { TimerQueue } from './timer-queue.js'
+import { type Timer, TimerQueue } from './timer-queue.js'
 
 /** Time as the runtime sees it: handed in, so that a test or a simulation can hold it. */
 export interface Clock {
@@ -14,9 +14,7 @@ export interface Clock {
   nextTurn(run: () => void): void
 }
 
-export interface Timer {
-  cancel(): void
-}
+export type { Timer } from './timer-queue.js'
 
 export function systemClock(): Clock {
   // `performance.now()` counts the same clock from this process's start, and is ten times cheaper to read.

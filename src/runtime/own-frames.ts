@@ -1,8 +1,10 @@
+import { PACKAGE_ROOT } from './package-root.js'
+
 /**
  * Whoever reads a stack wants the lines of the program. Ours are left out of it: between the program's `await` and the
  * error lie only steps of this library. A stack names its files as built, or through the source map as written.
  */
-const PACKAGE = /^file:\/\/(.*\/)(?:dist|src)\/runtime\/own-frames\.[jt]s$/.exec(import.meta.url)?.[1]
+const PACKAGE = PACKAGE_ROOT?.slice('file://'.length)
 /** As a URL and as a path; nothing when this file was bundled into a program, whose frames are then not ours to drop. */
 const OWN = PACKAGE ? [PACKAGE, decodeURI(PACKAGE)].flatMap((folder) => [`${folder}dist/`, `${folder}src/`]) : []
 

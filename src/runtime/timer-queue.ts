@@ -1,5 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { Timer } from './clock.js'
+
+export interface Timer {
+  cancel(): void
+}
 
 /** What `setTimeout` can hold. A longer wait ends here, after 24.8 days. */
 export const MAX_DELAY = 2 ** 31 - 1

@@ -17,7 +17,7 @@ async function processWith(options: ClusterOptions<Contract>) {
 }
 
 const worker = fileURLToPath(fixture('sup-worker'))
-const PRELOAD = fileURLToPath(new URL('../../dist/preload/index.js', import.meta.url))
+const PRELOAD = fileURLToPath(new URL('../../dist/preload/index.cjs', import.meta.url))
 
 describe("the options of node's setupPrimary reach the workers:", () => {
   it('exec as a path', async () => {
@@ -73,7 +73,7 @@ describe("the options of node's setupPrimary reach the workers:", () => {
     ]
     const found = await processWith({ execArgv })
     expect(found.execArgv.slice(0, 5)).toEqual(execArgv)
-    expect(found.execArgv.slice(5)).toEqual(['--import', pathToFileURL(PRELOAD).href])
+    expect(found.execArgv.slice(5)).toEqual(['--require', PRELOAD])
     expect(found.marks.sort()).toEqual(['import', 'require'])
   })
 

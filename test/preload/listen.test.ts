@@ -123,6 +123,12 @@ describe('a server that is to listen', () => {
     ])
   })
 
+  test("leaves out node's word for no backlog, which it has for a host and a callback", () => {
+    const { news } = setUp()
+    new FakeServer().listen({ address: '127.0.0.1', port: 80, backlog: false })
+    expect((news()[0] as { backlog?: unknown }).backlog).toBeUndefined()
+  })
+
   test('asks for a unix path by its full name, whatever its folder', () => {
     const { news } = setUp()
     new FakeServer().listen({ address: 'http.sock', port: -1, addressType: -1 })

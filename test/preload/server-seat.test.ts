@@ -75,9 +75,9 @@ function setUp({ accepts }: { accepts: boolean }) {
   seat.listening()
   /** What the primary was told since this was asked last. */
   const news = (): string[] => reports.splice(0)
-  const closeOne = (age = HOUR): void => {
+  const closeOne = (): void => {
     server._connections--
-    seat.ended(age)
+    seat.changed()
   }
   const take = (fd = 10, frame: object = {}): void => {
     seat.promise()
@@ -118,18 +118,23 @@ describe('a server that accepts for itself', () => {
     expect(server.handle.accepting).toBe(true)
   })
 
-  test('tells changes that nobody waits for once in a while, and only if they last', async () => {
+  test('tells changes that nobody waits for once in a while', async () => {
     const { clock, server, seat, news, closeOne } = setUp({ accepts: true })
     seat.setLevel(10, false)
     for (let count = 0; count < 5; count++) server.accept()
+    await clock.advance(HOUR)
+    news()
+    closeOne()
     closeOne()
     expect(news()).toEqual([])
     await clock.advance(20)
-    expect(news()).toEqual(['4 open'])
-    server.accept()
+    expect(news()).toEqual(['3 open'])
     closeOne()
+    server.accept()
+    await clock.advance(20)
+    expect(news()).toEqual(['3 open 1 brief'])
     await clock.advance(HOUR)
-    expect(news()).toEqual([])
+    expect(news()).toEqual(['3 open'])
     expect(clock.armed).toBe(0)
   })
 
@@ -138,11 +143,9 @@ describe('a server that accepts for itself', () => {
     seat.setLevel(10, false)
     for (let count = 0; count < 3; count++) {
       server.accept()
-      closeOne(99)
+      closeOne()
     }
     server.accept()
-    server.accept()
-    closeOne(100)
     await clock.advance(20)
     expect(news()).toEqual(['1 open 3 brief'])
     seat.setLevel(10, true)
@@ -150,6 +153,18 @@ describe('a server that accepts for itself', () => {
     await clock.advance(HOUR)
     expect(news()).toEqual(['1 open'])
     expect(clock.armed).toBe(0)
+  })
+
+  test('takes no more of those that ended for brief than have come lately', async () => {
+    const { clock, server, seat, news, closeOne } = setUp({ accepts: true })
+    seat.setLevel(10, false)
+    for (let count = 0; count < 5; count++) server.accept()
+    await clock.advance(100)
+    news()
+    server.accept()
+    for (let count = 0; count < 4; count++) closeOne()
+    await clock.advance(20)
+    expect(news()).toEqual(['2 open 1 brief'])
   })
 
   test('does not say again and again that it has reached the same level', async () => {
@@ -164,7 +179,7 @@ describe('a server that accepts for itself', () => {
     }
     expect(news()).toEqual([])
     await clock.advance(HOUR)
-    expect(news()).toEqual([])
+    expect(news()).toEqual(['2 level 9 brief', '2 level'])
   })
 
   test('answers when it is asked', () => {
@@ -219,7 +234,7 @@ describe('a server with `maxConnections`', () => {
     closeOne()
     expect(server.handle.accepting).toBe(true)
     await clock.advance(20)
-    expect(news()).toEqual(['1 open'])
+    expect(news()).toEqual(['1 open 1 brief'])
   })
 
   test("does so with 'os' too", async () => {

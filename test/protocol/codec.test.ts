@@ -164,6 +164,7 @@ test('a batch is a message that Node gives to nobody but us', () => {
 
 test.each<[string, unknown]>([
   ['null', null],
+  ["Node's receipt alone", { cmd: 'NODE_HANDLE_ACK' }],
   ['a text', 'NODE_TROUPE'],
   ['a list', [{ cmd: BATCH_TAG }]],
   ["a user's message", { cmd: 'start' }],

@@ -2,18 +2,11 @@ import type { Overflow } from '../contract.js'
 import type { ErrorRecord } from '../error-record.js'
 import type { CallStage } from '../errors.js'
 import type { Incarnation, ProcessRef, WorkerId } from '../ids.js'
-import type { InlineText } from '../inline-text.js'
+import type { Payload } from '../payload-forms.js'
+
+export type { Payload } from '../payload-forms.js'
 
 // Calls, streams and channels, between whoever calls, publishes or hears, and the router.
-
-/**
- * An encoded value, read only by its final receiver. Inline where the primary is one end of the way; an opaque JSON text
- * of the same where the primary merely passes it on. Absent: `undefined`.
- */
-export type Payload = InlinePayload | InlineText | string | undefined
-
-/** `plain` is the value itself, because JSON keeps it whole; `rich` is the form of `rich-form.ts`. */
-export type InlinePayload = { readonly plain: unknown } | { readonly rich: object }
 
 /** One step of a call chain: the route of a call that is still waiting, and where it runs, for the message of a cycle. */
 export type ChainLink = readonly [route: number, id: WorkerId, method: string]

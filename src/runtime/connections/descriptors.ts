@@ -17,13 +17,19 @@ export interface Descriptors {
 }
 
 export class ProcessDescriptors implements Descriptors {
-  readonly #firstReserved: number
+  readonly #limit: number | undefined
+  /** Not asked for before the first connection: a worker's start does not wait for it. */
+  #firstReserved: number | undefined
 
-  constructor(limit: number = openFilesLimit()) {
-    this.#firstReserved = limit - Math.min(RESERVE, Math.ceil(limit / 4))
+  constructor(limit?: number) {
+    this.#limit = limit
   }
 
   isReserved(fd: number): boolean {
+    if (this.#firstReserved === undefined) {
+      const limit = this.#limit ?? openFilesLimit()
+      this.#firstReserved = limit - Math.min(RESERVE, Math.ceil(limit / 4))
+    }
     return fd >= this.#firstReserved
   }
 

@@ -1,13 +1,5 @@
-import { createRequire } from 'node:module'
-
-/** Node can be built without the inspector, and then has no such module. */
-const inspector = ((): typeof import('node:inspector') | undefined => {
-  try {
-    return createRequire(import.meta.url)('node:inspector')
-  } catch {
-    return undefined
-  }
-})()
+/** Undefined in a node that was built without the inspector. */
+const inspector = process.getBuiltinModule('node:inspector') as typeof import('node:inspector') | undefined
 
 export const hasInspector: boolean = inspector !== undefined
 

@@ -1,5 +1,5 @@
 import type { FailureFrame, InvokeFrame, ResultFrame } from '../../protocol/frames.js'
-import { sizeOfPayload } from '../../protocol/inline-text.js'
+import { sizeOfPayload } from '../../protocol/payload-size.js'
 import type { Limits } from '../limits.js'
 
 /** What a method answered: the frame that went to its first caller. */

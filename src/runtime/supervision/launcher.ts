@@ -1,4 +1,5 @@
 import cluster, { type ClusterSettings, type Worker } from 'node:cluster'
+import { fileURLToPath } from 'node:url'
 import { readUpBatch } from '../../protocol/codec.js'
 import type { DownFrame, UpFrame } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
@@ -10,6 +11,7 @@ import { isDebugged } from '../evidence/own-inspector.js'
 import type { Sighting } from '../evidence/sighting.js'
 import type { Limits, Timeouts } from '../limits.js'
 import type { Logger } from '../logger.js'
+import { PACKAGE_ROOT } from '../package-root.js'
 import { ChannelGuard } from '../transports/channel-guard.js'
 import { type IpcOptions, IpcTransport } from '../transports/ipc.js'
 import { lineLimit } from '../transports/line-limit.js'
@@ -48,6 +50,9 @@ export interface ClusterLauncherOptions {
   readonly logger: Logger
   readonly clock: Clock
 }
+
+/** By `--require`: `--import` would make node load every program as a module, and cost each worker's start some milliseconds. */
+const PRELOAD = fileURLToPath(new URL('dist/preload/index.cjs', PACKAGE_ROOT ?? new URL('../', import.meta.url)))
 
 export const isPrimary: boolean = cluster.isPrimary
 export const isClusterWorker: boolean = cluster.isWorker
@@ -126,7 +131,7 @@ function toSettings({ env: _, args, execArgv, stdio, silent, ...rest }: ProcessO
   return {
     ...rest,
     args: [...(args ?? process.argv.slice(2))],
-    execArgv: [...(execArgv ?? process.execArgv), '--import', new URL('../../preload/index.js', import.meta.url).href],
+    execArgv: [...(execArgv ?? process.execArgv), '--require', PRELOAD],
     silent: silent ?? false,
     // stderr through the primary, which passes it on and keeps its tail for the evidence.
     stdio: stdio ?? (silent ? undefined : ['inherit', 'inherit', 'pipe', 'ipc']),

@@ -1,6 +1,6 @@
 import { isBatch, type ReadBatch, writeBatch } from '../../protocol/codec.js'
 import type { Batch, Payload } from '../../protocol/frames.js'
-import { sizeOfPayload } from '../../protocol/inline-text.js'
+import { sizeOfPayload } from '../../protocol/payload-size.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
 import { closeHandle } from './channel-handle.js'
 

@@ -1,7 +1,7 @@
 import { PartsPayload } from '../../protocol/binary-parts.js'
 import { toCompact } from '../../protocol/compact.js'
 import type { Payload } from '../../protocol/frames.js'
-import { InlineText } from '../../protocol/inline-text.js'
+import { InlineText } from '../../protocol/payload-forms.js'
 
 /*
  * One batch of frames on a stream of bytes:

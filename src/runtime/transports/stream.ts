@@ -1,6 +1,6 @@
 import type { ReadBatch } from '../../protocol/codec.js'
 import type { Payload } from '../../protocol/frames.js'
-import { sizeOfPayload } from '../../protocol/inline-text.js'
+import { sizeOfPayload } from '../../protocol/payload-size.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
 import type { ByteStream } from './byte-stream.js'
 import { Chunks } from './chunks.js'

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { writeBatch } from '../../../src/protocol/codec.js'
 import { BATCH_TAG, type UpFrame } from '../../../src/protocol/frames.js'
-import { InlineText } from '../../../src/protocol/inline-text.js'
+import { InlineText } from '../../../src/protocol/payload-forms.js'
 import { NodeChannel } from '../../../src/runtime/transports/node-channel.js'
 
 type Callback = (error: Error | null) => void

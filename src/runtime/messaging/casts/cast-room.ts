@@ -1,5 +1,5 @@
 import type { Payload } from '../../../protocol/frames.js'
-import { sizeOfPayload } from '../../../protocol/inline-text.js'
+import { sizeOfPayload } from '../../../protocol/payload-size.js'
 
 /*
  * Nobody answers a cast, so a worker could not know that one which it has sent is dropped on the way. So each of its casts

@@ -1,0 +1,1 @@
+// What nothing costs, to hold the others against.
