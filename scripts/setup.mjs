@@ -7,7 +7,6 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from './build.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -71,6 +70,8 @@ try {
     const reason = whyInstall(folder)
     if (reason) install(folder, reason)
   }
+  // What it builds with has just been installed.
+  const { build } = await import('./build.mjs')
   build({ onBuild: (name) => console.log(`setup: compiling ${name}`) })
 } catch (error) {
   console.error(`setup: ${error instanceof Error ? error.message : error}`)

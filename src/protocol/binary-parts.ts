@@ -1,5 +1,5 @@
 import type { BinaryRecord } from './binary.js'
-import type { InlinePayload } from './payload-forms.js'
+import { type EncodedParts, type InlinePayload, KIND } from './payload-forms.js'
 
 /*
  * Binary values that travel as bytes, beside the JSON and not in it: on links between two workers, which nobody else reads.
@@ -44,7 +44,8 @@ export class PartList {
 }
 
 /** What an encoded value is that has parts. Not of the wire: a link writes `text` and the parts, all else `toText`. */
-export class PartsPayload {
+export class PartsPayload implements EncodedParts {
+  readonly [KIND] = 'parts'
   readonly rich: object
   readonly parts: readonly Buffer[]
   /** In characters, about, as a text: what the limits count, whichever way it goes. */

@@ -1,6 +1,6 @@
 import { chain, count, failure, optional, payload, room, target, text, time } from './frame-checks.js'
 import type { CallFrame, InvokeFrame, Payload, ResultFrame } from './frames.js'
-import { InlineText } from './payload-forms.js'
+import { isInlineText } from './payload-forms.js'
 
 /*
  * The three frames that every call needs, as lists: half as long as objects with the same fields, and read in half the
@@ -65,7 +65,7 @@ function restText(rest: Rest): string {
 /** Opaque as a text in the text, inline as it is. */
 function asSent(payload: Payload): string {
   if (payload === undefined) return 'null'
-  return payload instanceof InlineText ? payload.text : JSON.stringify(payload)
+  return isInlineText(payload) ? payload.text : JSON.stringify(payload)
 }
 
 /** In whole milliseconds, never later: a fraction would be longer than all the other numbers of a frame together. */

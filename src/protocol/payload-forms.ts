@@ -8,10 +8,40 @@ export type Payload = InlinePayload | InlineText | string | undefined
 export type InlinePayload = { readonly plain: unknown } | { readonly rich: object }
 
 /**
+ * What marks the two kinds of encoded payloads. Not their class: the preload and the program each have a copy of this file, and
+ * one writes what the other has encoded. JSON has no symbols, so that nothing that arrives can be taken for one of them.
+ */
+export const KIND: unique symbol = Symbol.for('troupe.payload')
+
+export function isInlineText(payload: unknown): payload is InlineText {
+  return kindOf(payload) === 'text'
+}
+
+export function isParts(payload: unknown): payload is EncodedParts {
+  return kindOf(payload) === 'parts'
+}
+
+/** What is written of a value that has parts (`binary-parts.ts`). */
+export interface EncodedParts {
+  readonly [KIND]: 'parts'
+  readonly rich: object
+  readonly parts: readonly Buffer[]
+  /** In characters, about, as a text. */
+  readonly size: number
+  /** An opaque payload of the same value. */
+  toText(): string
+}
+
+function kindOf(payload: unknown): unknown {
+  return typeof payload === 'object' && payload !== null ? (payload as { [KIND]?: unknown })[KIND] : undefined
+}
+
+/**
  * A payload that is written inline: its JSON text, made once, when the value was handed over. Whoever changes the value later
  * changes nothing of it, and its size is known. `toJSON`: for carriers that make their own text of a whole frame.
  */
 export class InlineText {
+  readonly [KIND] = 'text'
   readonly text: string
 
   constructor(text: string) {

@@ -2,7 +2,7 @@ import { type ArrivedPayload, PartList, PartsPayload } from './binary-parts.js'
 import { PayloadError } from './errors.js'
 import type { Payload } from './frames.js'
 import { guardPlain } from './guard.js'
-import { InlineText } from './payload-forms.js'
+import { InlineText, isInlineText } from './payload-forms.js'
 import { type Walk, walkPlain } from './plain-json.js'
 import { readRich } from './rich-reader.js'
 import { tooLarge, writeRich } from './rich-writer.js'
@@ -96,7 +96,7 @@ export function decodePayload(payload: Payload, root: string): unknown {
 
 function parsed(payload: Payload): unknown {
   if (typeof payload === 'string') return JSON.parse(payload)
-  return payload instanceof InlineText ? payload.toJSON() : payload
+  return isInlineText(payload) ? payload.toJSON() : payload
 }
 
 function messageOf(cause: unknown): string {

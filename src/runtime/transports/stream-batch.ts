@@ -1,7 +1,6 @@
-import { PartsPayload } from '../../protocol/binary-parts.js'
 import { toCompact } from '../../protocol/compact.js'
 import type { Payload } from '../../protocol/frames.js'
-import { InlineText } from '../../protocol/payload-forms.js'
+import { isInlineText, isParts } from '../../protocol/payload-forms.js'
 
 /*
  * One batch of frames on a stream of bytes:
@@ -23,7 +22,7 @@ const NO_PARTS: readonly Buffer[] = []
 
 export function writeFrame(frame: { readonly kind: string }): WrittenFrame {
   const { payload } = frame as { readonly payload?: Payload }
-  const parts = payload instanceof PartsPayload ? payload.parts : NO_PARTS
+  const parts = isParts(payload) ? payload.parts : NO_PARTS
   const text = toCompact(frame, asItIs)
   if (text !== undefined) return { text, parts }
   if (payload === undefined) return { text: JSON.stringify(frame), parts }
@@ -36,8 +35,8 @@ export function writeFrame(frame: { readonly kind: string }): WrittenFrame {
 function asItIs(payload: Payload): string {
   if (payload === undefined) return 'null'
   if (typeof payload === 'string') return payload
-  if (payload instanceof InlineText) return payload.text
-  if (!(payload instanceof PartsPayload)) return JSON.stringify(payload)
+  if (isInlineText(payload)) return payload.text
+  if (!isParts(payload)) return JSON.stringify(payload)
   return JSON.stringify({ rich: payload.rich, parts: payload.parts.map(({ length }) => length) })
 }
 
