@@ -23,7 +23,7 @@ export interface StreamOptions<In> {
 }
 
 /** Frames and characters in one write: as in the IPC channel, so that a large batch holds nobody up for long. */
-const BATCH_FRAMES = 256
+const BATCH_FRAMES = 64
 const BATCH_SIZE = 256 * 1024
 
 /**

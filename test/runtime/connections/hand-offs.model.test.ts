@@ -137,8 +137,9 @@ class World {
     const held = [...this.#workers.values()].flatMap(({ inbox }) => inbox)
     assert.deepEqual(held, [...new Set(held)], 'nobody is on the way to two workers')
     for (const { inbox } of this.#workers.values()) assert.isAtMost(inbox.length, LIMITS.handoffs)
-    // Those that come back from a worker wait in any case: as many as could be on their way.
-    const comeBack = LIMITS.handoffs * this.#incarnations
+    // Those that come back from a worker wait in any case: of each server there as many as could be on their way, for when
+    // one of its servers has no room, another may be sent connections still.
+    const comeBack = LIMITS.handoffs * this.#incarnations * this.#listeners.length
     assert.isAtMost(handOffs.waiting, LIMITS.connections + comeBack)
     assert.equal(handOffs.offered, held.length)
 
