@@ -38,10 +38,11 @@ export const readDownBatch = (batch: Batch<unknown>): ReadBatch<DownFrame> => re
 
 /** Of a link between two workers, where a batch is its frames alone. */
 export const readPeerBatch = (frames: unknown): ReadBatch<PeerFrame> =>
-  readBatch({ cmd: BATCH_TAG, frames: frames as unknown[] }, peerShapes, FROM_ROUTER)
+  readBatch({ cmd: BATCH_TAG, frames: frames as unknown[] }, peerShapes, FROM_PEER)
 
-const FROM_WORKER: CompactKinds = { call: true, invoke: false }
-const FROM_ROUTER: CompactKinds = { call: false, invoke: true }
+const FROM_WORKER: CompactKinds = { call: true, invoke: false, message: false }
+const FROM_ROUTER: CompactKinds = { call: false, invoke: true, message: true }
+const FROM_PEER: CompactKinds = { call: false, invoke: true, message: false }
 
 function readBatch<F extends { kind: string }>(
   batch: Batch<unknown>,

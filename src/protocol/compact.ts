@@ -1,14 +1,15 @@
 import { chain, count, failure, optional, payload, room, target, text, time } from './frame-checks.js'
-import type { CallFrame, InvokeFrame, Payload, ResultFrame } from './frames.js'
+import type { CallFrame, InvokeFrame, MessageFrame, Payload, ResultFrame } from './frames.js'
 import { isInlineText } from './payload-forms.js'
 
 /*
- * The three frames that every call needs, as lists: half as long as objects with the same fields, and read in half the
+ * The frames that every call and every message of a channel needs, as lists: half as long as objects with the same fields, and read in half the
  * time. Written as text at once, so that a payload's own text goes in as it is. All other frames are objects.
  *
  *     ["call", id, to, method, payload, deadline, rest]
  *     ["invoke", route, from.id, from.incarnation, method, payload, deadline, rest]
  *     ["result", id, payload]
+ *     ["message", channel, payload, receipt, from]
  *
  * What is absent is null, or not there at the end. `rest` is an object of the fields that few calls have.
  */
@@ -25,6 +26,8 @@ export function toCompact(frame: { readonly kind: string }, payloadText: Payload
       return resultText(frame as ResultFrame, payloadText)
     case 'call':
       return callText(frame as CallFrame, payloadText)
+    case 'message':
+      return messageText(frame as MessageFrame)
     default:
       return undefined
   }
@@ -51,15 +54,24 @@ function resultText({ id, payload }: ResultFrame, payloadText: PayloadText): str
   return payload === undefined ? `["result",${id}]` : `["result",${id},${payloadText(payload)}]`
 }
 
-/** Whoever makes calls while it serves one has the same chain for all of them. */
-let lastChain: { readonly chain: unknown; readonly text: string } | undefined
+const TEXT = Symbol('text')
 
+/** One frame goes to all subscribers, and is written once. They all read it themselves, so that an opaque payload is inlined. */
+function messageText(frame: MessageFrame & { [TEXT]?: string }): string {
+  const { channel, payload, receipt, from } = frame
+  const written = typeof payload === 'string' ? payload : asSent(payload)
+  frame[TEXT] ??= `["message",${quoted(channel)},${written},${receipt ?? null},${from ?? null}]`
+  return frame[TEXT]
+}
+
+/** Whoever makes calls while it serves one has the same chain for all of them, which is then written once. */
 function restText(rest: Rest): string {
-  const { cast, chain, key, stream } = rest
-  if (chain === undefined || cast !== undefined || key !== undefined || stream !== undefined)
-    return JSON.stringify(rest)
-  if (lastChain?.chain !== chain) lastChain = { chain, text: JSON.stringify(rest) }
-  return lastChain.text
+  const { cast, chain, key, stream, lost } = rest
+  const isAlone = cast === undefined && key === undefined && stream === undefined && lost === undefined
+  if (!isAlone || !Array.isArray(chain)) return JSON.stringify(rest)
+  const written = chain as { [TEXT]?: string }
+  written[TEXT] ??= JSON.stringify({ chain })
+  return written[TEXT]
 }
 
 /** Opaque as a text in the text, inline as it is. */
@@ -93,17 +105,19 @@ function quoted(name: string): string {
 export function fromCompact(
   list: readonly unknown[],
   kinds: CompactKinds,
-): CallFrame | InvokeFrame | ResultFrame | undefined {
+): CallFrame | InvokeFrame | ResultFrame | MessageFrame | undefined {
   const [kind] = list
   if (kind === 'result') return readResult(list)
   if (kind === 'call') return kinds.call ? readCall(list) : undefined
+  if (kind === 'message') return kinds.message ? readMessage(list) : undefined
   return kind === 'invoke' && kinds.invoke ? readInvoke(list) : undefined
 }
 
-/** Which of them may come from there: calls from a worker, invocations from the router. */
+/** Which of them may come from there: calls from a worker, invocations and messages from the router. */
 export interface CompactKinds {
   readonly call: boolean
   readonly invoke: boolean
+  readonly message: boolean
 }
 
 function readCall(list: readonly unknown[]): CallFrame | undefined {
@@ -137,6 +151,15 @@ function readResult(list: readonly unknown[]): ResultFrame | undefined {
   const id = list[1]
   const body = list[2] ?? undefined
   return count(id) && payload(body) ? ({ kind: 'result', id, payload: body } as ResultFrame) : undefined
+}
+
+function readMessage(list: readonly unknown[]): MessageFrame | undefined {
+  const channel = list[1]
+  const body = list[2] ?? undefined
+  const receipt = list[3] ?? undefined
+  const from = list[4] ?? undefined
+  if (!text(channel) || !payload(body) || !maybeCount(receipt) || !maybeCount(from)) return undefined
+  return { kind: 'message', channel, payload: body, receipt, from } as MessageFrame
 }
 
 interface Rest {

@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { assert, describe, expect, test } from 'vitest'
-import { batchText, isBatch, type ReadBatch, readDownBatch, readUpBatch, writeBatch } from '../../src/protocol/codec.js'
+import {
+  batchText,
+  isBatch,
+  type ReadBatch,
+  readDownBatch,
+  readPeerBatch,
+  readUpBatch,
+  writeBatch,
+} from '../../src/protocol/codec.js'
 import { BATCH_TAG, type Batch, type DownFrame, type UpFrame } from '../../src/protocol/frames.js'
 
 /** One good frame of each kind, with every field that it can have. */
@@ -103,7 +111,7 @@ const down = {
   dropped: { kind: 'dropped', to: 'any', cast: 512, error: { code: 'ERR_MAILBOX_FULL', details: {} } },
   subscribed: { kind: 'subscribed', ref: 1 },
   unsubscribed: { kind: 'unsubscribed', channel: 'c' },
-  message: { kind: 'message', channel: 'c', payload: 'x', receipt: 1 },
+  message: { kind: 'message', channel: 'c', payload: '{"plain":1}', receipt: 1 },
   receipt: {
     kind: 'receipt',
     ref: 1,
@@ -258,9 +266,12 @@ test.each([-1, 1.5, 'primary', null, Number.MAX_SAFE_INTEGER + 1])('drops a call
 
 describe('as the text of one line', () => {
   const read = (frames: readonly (UpFrame | DownFrame)[]): Batch<unknown> =>
-    JSON.parse(batchText(writeBatch(frames))) as Batch<unknown>
+    JSON.parse(batchText(writeBatch(structuredClone(frames)))) as Batch<unknown>
   /** Times travel in whole milliseconds. */
-  const arrives = (frame: object): object =>
+  const arrives = (frame: UpFrame | DownFrame): object =>
+    // A message is for its receiver to read.
+    frame.kind === 'message' ? { ...frame, payload: JSON.parse(String(frame.payload)) as unknown } : arrivesOf(frame)
+  const arrivesOf = (frame: object): object =>
     'deadline' in frame && ['call', 'invoke'].includes((frame as UpFrame).kind)
       ? { ...frame, deadline: Math.floor(frame.deadline as number) }
       : frame
@@ -273,6 +284,16 @@ describe('as the text of one line', () => {
   test('every frame of the primary comes back equal, alone and among others', () => {
     for (const frame of Object.values(down)) expect(readDownBatch(read([frame])).frames).toEqual([arrives(frame)])
     expect(readDownBatch(read(Object.values(down)))).toEqual({ frames: Object.values(down).map(arrives), malformed: 0 })
+  })
+
+  test('a call that was lost says so, and the next with its chain does not', () => {
+    const chain = [[1, 2, 'm']] as const
+    const lost = { code: 'ERR_WORKER_GONE', details: {} }
+    const call = { kind: 'call', id: 1, to: 2, method: 'm', payload: '{}', chain } as const
+    const calls: UpFrame[] = [call, { ...call, id: 2, lost }, { ...call, id: 3 }, { ...call, id: 4, lost }]
+    const { frames } = readUpBatch(JSON.parse(batchText(writeBatch(calls))) as Batch<unknown>)
+    expect(frames.map((frame) => (frame as { lost?: unknown }).lost)).toEqual([undefined, lost, undefined, lost])
+    expect(frames.map((frame) => (frame as { chain?: unknown }).chain)).toEqual([chain, chain, chain, chain])
   })
 
   test('what is absent stays absent', () => {
@@ -293,6 +314,7 @@ describe('as the text of one line', () => {
 
   const call: unknown[] = ['call', 1, 2, 'm', null, 5]
   const invoke: unknown[] = ['invoke', 1, 1, 1, 'm', null, 5]
+  const message: unknown[] = ['message', 'c', { plain: 1 }, null, null]
   const wrong = {
     call: [-1, 'x', {}],
     rest: [{ chain: 1 }, { key: 1 }, { stream: {} }, { cast: -1 }, { chain: [[1]] }],
@@ -319,16 +341,21 @@ describe('as the text of one line', () => {
     ...[1, true, []].map((payload) => invoke.with(5, payload)),
     ...['x', {}].map((deadline) => invoke.with(6, deadline)),
     ...wrong.rest.slice(0, 3).map((rest) => [...invoke, rest]),
+    ...[null, 1].map((channel) => message.with(1, channel)),
+    ...[1, true, []].map((payload) => message.with(2, payload)),
+    ...wrong.call.map((receipt) => message.with(3, receipt)),
+    ...wrong.call.map((from) => message.with(4, from)),
   ]
 
   test.each(lists.map((list) => [JSON.stringify(list), list] as const))('%s is malformed', (_, list) => {
     const batch = { cmd: BATCH_TAG, frames: [list] } as const
-    const reader = list[0] === 'invoke' ? readDownBatch : readUpBatch
+    const reader = list[0] === 'invoke' || list[0] === 'message' ? readDownBatch : readUpBatch
     expect(reader(batch)).toEqual({ frames: [], malformed: 1 })
   })
 
   test('nobody may send what only the other side may', () => {
-    expect(readUpBatch({ cmd: BATCH_TAG, frames: [invoke] }).malformed).toBe(1)
+    expect(readUpBatch({ cmd: BATCH_TAG, frames: [invoke, message] }).malformed).toBe(2)
+    expect(readPeerBatch([message]).malformed).toBe(1)
     expect(readDownBatch({ cmd: BATCH_TAG, frames: [call] }).malformed).toBe(1)
   })
 })

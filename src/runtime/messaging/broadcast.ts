@@ -74,8 +74,9 @@ export class Broadcast {
     this.#reached = subscribers
     // The primary has no direct links.
     const from = publisher.ref.incarnation || undefined
+    // One for all, so that it is written once (`compact.ts`).
+    const message = { kind: 'message', channel, payload, receipt, from } as const
     for (const subscriber of subscribers) {
-      const message = { kind: 'message', channel, payload, receipt, from } as const
       const refused = subscriber.sendData(message)
       if (refused) this.#overflow(subscriber, message, frame.overflow ?? 'drop-newest', refused)
     }

@@ -140,7 +140,8 @@ export function runInContext<A extends unknown[], T>(context: CallContext, run: 
 
 /** Runs what belongs to no call, though one may have led to it. */
 export function runOutsideCalls<T>(run: () => T): T {
-  return storage.exit(run)
+  // Nearly always there is none, and `exit` takes the storage out of service and back.
+  return storage.getStore() === undefined ? run() : storage.exit(run)
 }
 
 /** The running call that the current code belongs to, if it still runs. */

@@ -2,6 +2,7 @@ import { MethodKindError } from '../../protocol/errors.js'
 import type { InvokeFrame } from '../../protocol/frames.js'
 import { decodePayload } from '../../protocol/payload.js'
 import { type StandardSchema, validate } from '../../protocol/schema.js'
+import { isThenable } from '../../protocol/thenable.js'
 import type { Answer, Answers } from './answers.js'
 import { type CallContext, runInContext } from './call-context.js'
 import type { RegisteredMethod } from './method-registry.js'
@@ -133,8 +134,4 @@ export class MethodRunner {
       return this.#answers.failure(frame, error, 'yes')
     }
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

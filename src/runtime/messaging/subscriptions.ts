@@ -3,6 +3,7 @@ import { ClusterClosedError, RemoteError } from '../../protocol/errors.js'
 import type { MessageFrame, MessagingUpFrame, Payload } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import { decodePayload } from '../../protocol/payload.js'
+import { isThenable } from '../../protocol/thenable.js'
 import { toThrown } from '../../protocol/thrown.js'
 import type { Logger } from '../logger.js'
 import { runOutsideCalls } from './call-context.js'
@@ -24,12 +25,17 @@ export type SubscriptionEnd = 'unsubscribed' | 'overflow' | 'closed'
 
 export type Handler = (value: unknown) => unknown
 
+/** Of one handler: nothing, why it failed, or that later. */
+type Outcome = ErrorRecord | undefined | Promise<ErrorRecord | undefined>
+
 interface LocalChannel {
   /** What ends each one's subscription. */
   readonly handlers: Map<Handler, (reason: SubscriptionEnd) => void>
   /** Resolves when the router has confirmed the subscription. */
   readonly active: Promise<void>
 }
+
+const NOBODY: Pick<LocalChannel, 'handlers'> = { handlers: new Map() }
 
 export interface SubscriptionsOptions {
   readonly self: ProcessRef
@@ -85,37 +91,52 @@ export class Subscriptions {
 
   /** Hands a message to every handler, each with what one decoding gave; answers when an answer is due. */
   dispatch({ channel, payload, receipt }: MessageFrame): void {
-    const { handlers } = this.#channels.get(channel) ?? { handlers: new Map() }
+    const { handlers } = this.#channels.get(channel) ?? NOBODY
+    const outcomes: Outcome[] = []
     // Those of now: one that a handler adds gets the next message. One that a handler takes away gets nothing more.
-    const settled = [...handlers.keys()].map((handler) =>
-      handlers.has(handler) ? this.#handle(channel, handler, payload) : undefined,
-    )
+    for (const handler of [...handlers.keys()])
+      if (handlers.has(handler)) outcomes.push(this.#handle(channel, handler, payload))
     if (receipt === undefined) return
-    void Promise.all(settled).then((errors) => {
+    const answer = (errors: readonly (ErrorRecord | undefined)[]): void => {
       this.#options.send({ kind: 'ack', receipt, error: errors.find((error) => error !== undefined) })
-    })
+    }
+    if (outcomes.some((outcome) => outcome instanceof Promise)) void Promise.all(outcomes).then(answer)
+    else answer(outcomes as (ErrorRecord | undefined)[])
   }
 
-  /** Never rejects: a handler that throws is reported, spares the others, and fails this process's acknowledgement. */
-  async #handle(channel: string, handler: Handler, payload: Payload): Promise<ErrorRecord | undefined> {
+  /** Never throws, nor rejects: a handler that throws is reported, spares the others, and fails this process's acknowledgement. */
+  #handle(channel: string, handler: Handler, payload: Payload): Outcome {
     try {
       // Decoded anew for each handler: none can change what another one gets.
       const value = decodePayload(payload, `the message on ${channel}`)
       // In the primary itself, messages come from the very method that publishes them.
-      await runOutsideCalls(() => handler(value))
+      const returned = runOutsideCalls(() => handler(value))
+      return isThenable(returned) ? this.#settled(channel, returned) : undefined
+    } catch (error) {
+      return this.#threw(channel, error)
+    }
+  }
+
+  async #settled(channel: string, promise: PromiseLike<unknown>): Promise<ErrorRecord | undefined> {
+    try {
+      await promise
       return undefined
     } catch (error) {
-      this.#options.logger.error(`a handler of channel ${JSON.stringify(channel)} threw`, error)
-      const { self } = this.#options
-      return toRecord(
-        new RemoteError({
-          target: self.id || 'primary',
-          method: `the handler of ${channel}`,
-          from: self,
-          thrown: toThrown(error),
-        }),
-      )
+      return this.#threw(channel, error)
     }
+  }
+
+  #threw(channel: string, error: unknown): ErrorRecord {
+    this.#options.logger.error(`a handler of channel ${JSON.stringify(channel)} threw`, error)
+    const { self } = this.#options
+    return toRecord(
+      new RemoteError({
+        target: self.id || 'primary',
+        method: `the handler of ${channel}`,
+        from: self,
+        thrown: toThrown(error),
+      }),
+    )
   }
 
   #open(channel: string): LocalChannel {
