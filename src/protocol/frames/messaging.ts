@@ -16,7 +16,7 @@ export type WireTarget = WorkerId | 'any'
 
 // ---------------------------------------------------------------------------------------------- calls
 
-/** caller -> router: `{"kind":"call","id":7,"to":2,"method":"resize","payload":{"plain":["a.png",200]},"deadline":81234.5}`. */
+/** caller -> router, as a list (`compact.ts`): `["call",7,2,"resize","{\"plain\":[\"a.png\",200]}",81234]`. */
 export interface CallFrame {
   readonly kind: 'call'
   /** The caller's own number for it. Absent: a cast, nobody waits. */
