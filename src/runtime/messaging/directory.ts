@@ -9,6 +9,9 @@ import { type Resolution, resolve } from './resolve.js'
 
 export type Refusal = Extract<Resolution, { kind: 'full' | 'nobody' }>
 
+/** What whoever sends calls and casts on asks: the router asks its `Directory`, a worker's own switch its links. */
+export type RouteDirectory = Pick<Directory, 'endpoints' | 'nextTurn' | 'resolve' | 'refusalOf' | 'noRoom'>
+
 /** Where a call may go now: `resolve` over the members, and over what the router knows of their links and queues. */
 export class Directory {
   readonly endpoints = new Map<Incarnation, Endpoint>()

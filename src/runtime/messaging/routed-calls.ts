@@ -13,7 +13,7 @@ import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
 import { isDirect } from '../../protocol/routes.js'
 import type { Clock } from '../clock.js'
 import type { Limits } from '../limits.js'
-import { type Directory, nameOf } from './directory.js'
+import { nameOf, type RouteDirectory } from './directory.js'
 import type { Ending, Endpoint, Route } from './endpoint.js'
 import type { Members } from './members.js'
 import { mayRepeat, mayTryAnother } from './retry-policy.js'
@@ -31,7 +31,7 @@ export interface RoutedCallsOptions {
   readonly members: Members
   readonly limits: Limits
   readonly clock: Clock
-  readonly directory: Directory
+  readonly directory: RouteDirectory
   readonly room: Pick<WaitingRoom<Route>, 'enter' | 'leave'>
   /** A process may have one call less to answer. */
   readonly fewer: () => void

@@ -2,7 +2,7 @@ import { toRecord } from '../../../protocol/error-record.js'
 import type { TroupeError } from '../../../protocol/errors.js'
 import type { CallFrame } from '../../../protocol/frames.js'
 import type { DropLog } from '../../drop-log.js'
-import { type Directory, nameOf } from '../directory.js'
+import { nameOf, type RouteDirectory } from '../directory.js'
 import type { CastProgress, Endpoint } from '../endpoint.js'
 import type { WaitingRoom } from '../waiting-room.js'
 import { CAST_NOTICE } from './cast-room.js'
@@ -15,7 +15,7 @@ export interface HeldCast {
 }
 
 export interface RoutedCastsOptions {
-  readonly directory: Directory
+  readonly directory: RouteDirectory
   readonly room: Pick<WaitingRoom<HeldCast>, 'enter'>
   readonly drops: DropLog
 }

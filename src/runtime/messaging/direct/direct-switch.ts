@@ -3,7 +3,6 @@ import type {
   CallFrame,
   DownFrame,
   GoneFrame,
-  Meeting,
   MessagingDownFrame,
   MessagingUpFrame,
   PeerFrame,
@@ -12,22 +11,22 @@ import type {
   WireTarget,
 } from '../../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../../protocol/ids.js'
-import { blockOfRoute, isDirect } from '../../../protocol/routes.js'
+import { isDirect } from '../../../protocol/routes.js'
 import type { Clock } from '../../clock.js'
 import { DropLog } from '../../drop-log.js'
 import type { Limits } from '../../limits.js'
 import type { Logger } from '../../logger.js'
-import { RoutedCasts } from '../casts/routed-casts.js'
-import type { Directory } from '../directory.js'
+import { type HeldCast, RoutedCasts } from '../casts/routed-casts.js'
 import { type DownLink, Endpoint, type Route } from '../endpoint.js'
 import type { Members } from '../members.js'
 import type { MessagingLink } from '../messaging-link.js'
 import { isNumbered, RoutedCalls } from '../routed-calls.js'
-import { textOnly } from './as-text.js'
-import { Load } from './load.js'
+import { LinkReader } from './link-reader.js'
 import { type DirectPort, Meetings } from './meetings.js'
-import { PeerLink, type PeerTransport } from './peer-link.js'
+import { Parting } from './parting.js'
+import type { PeerLink } from './peer-link.js'
 import { PeerLinks } from './peer-links.js'
+import { textOnly } from './text-only.js'
 
 export interface DirectSwitchOptions {
   readonly self: ProcessRef
@@ -42,7 +41,7 @@ export interface DirectSwitchOptions {
   readonly deliver: (frame: MessagingDownFrame) => void
 }
 
-/** A dead process's last words may still be in its link, ms. */
+/** How long a dead process's last words may still be in its link, ms. */
 const LAST_WORDS = 40
 
 /**
@@ -54,40 +53,56 @@ export class DirectSwitch implements MessagingLink {
   readonly #self: Endpoint
   readonly #calls: RoutedCalls
   readonly #casts: RoutedCasts
-  readonly #meetings: Meetings
-  readonly #load: Load
   readonly #links: PeerLinks
+  readonly #meetings: Meetings
+  readonly #parting: Parting
+  readonly #reader: LinkReader
   /** The last cast went over a link. */
   #castOverLink = false
+  /** A call is being sent: what comes of it at once is delivered after it. */
   #sending = false
-  #parting = false
-  /** Frames that fitted nothing. */
-  unexpected = 0
 
   constructor(options: DirectSwitchOptions) {
     this.#options = options
-    const { self, members, limits, clock, logger, primary } = options
+    const { self, members, limits, clock, logger, primary, deliver, port } = options
+    const toPrimary = (frame: UpFrame): void => primary.send(frame)
     this.#self = new Endpoint(self, this.#toSelf(), limits.link)
-    this.#links = new PeerLinks(members, limits)
-    const room = { enter: (_: WireTarget, held: RoomEntry) => this.#handOver(held), leave: () => false }
-    const directory = this.#links as unknown as Directory
+    const links = new PeerLinks(members, limits)
+    this.#links = links
+    const room = { enter: (_: WireTarget, held: Route | HeldCast) => this.#handOver(held), leave: () => false }
     this.#calls = new RoutedCalls({
       members,
       limits,
       clock,
-      directory,
+      directory: links,
       room,
       fewer: () => {},
-      nextRoute: ({ to }) => this.#links.to(to)?.nextRoute() ?? 0,
+      nextRoute: ({ to }) => links.to(to)?.nextRoute() ?? 0,
     })
-    this.#casts = new RoutedCasts({ directory, room, drops: new DropLog(logger, clock) })
-    this.#load = new Load(clock, (calls, served) => primary.send({ kind: 'busy', calls, served }))
-    this.#meetings = new Meetings({
-      port: options.port,
+    this.#casts = new RoutedCasts({ directory: links, room, drops: new DropLog(logger, clock) })
+    const parting = new Parting({
+      links,
+      isDialling: () => this.#meetings.isDialling,
+      parted: () => toPrimary({ kind: 'parted' }),
+    })
+    this.#parting = parting
+    this.#reader = new LinkReader({
+      self,
+      linkLimit: limits.link,
+      links,
+      calls: this.#calls,
+      parting,
       clock,
-      send: (frame) => primary.send(frame),
-      opened: (link, meeting, dialled) => this.#opened(link, meeting, dialled),
-      failed: () => this.#checkParted(),
+      toPrimary,
+      deliver,
+      closed: ({ ref }) => this.#meetings.askLater(ref.incarnation),
+    })
+    this.#meetings = new Meetings({
+      port,
+      clock,
+      send: toPrimary,
+      opened: (link, meeting, dialled) => this.#reader.met(link, meeting, dialled),
+      failed: () => parting.check(),
     })
   }
 
@@ -154,7 +169,7 @@ export class DirectSwitch implements MessagingLink {
 
   /** The way there is asked for when it is first needed. */
   #want(to: WireTarget): void {
-    if (typeof to !== 'number' || to === this.#options.self.id || this.#parting) return
+    if (typeof to !== 'number' || to === this.#options.self.id) return
     const member = this.#options.members.workers.get(to)
     if (member?.state !== 'ready' || this.#links.get(member.incarnation)?.isOpen) return
     this.#meetings.want(member)
@@ -164,7 +179,7 @@ export class DirectSwitch implements MessagingLink {
     const link = this.#links.ofRoute(frame.id)
     if (!link) return
     link.send(frame)
-    if (frame.kind !== 'items') this.#hasEnded(link, frame.id)
+    if (frame.kind !== 'items') this.#reader.hasEnded(link, frame.id)
   }
 
   #progress({ calls, ...rest }: ProgressFrame): void {
@@ -185,7 +200,7 @@ export class DirectSwitch implements MessagingLink {
   }
 
   /** A call that cannot go over a link now, or has been lost there: the primary decides what becomes of it. */
-  #handOver(held: RoomEntry): boolean {
+  #handOver(held: Route | HeldCast): boolean {
     const { frame } = held
     if (held.id !== undefined) this.#self.waiting.delete(held.frame.id)
     const lost = held.id === undefined ? undefined : held.lost
@@ -205,10 +220,11 @@ export class DirectSwitch implements MessagingLink {
         this.#meetings.dial(frame)
         return true
       case 'undialled':
-        this.#meetings.refused(frame.incarnation)
+        this.#meetings.askLater(frame.incarnation)
         return true
       case 'part':
-        this.#part()
+        this.#meetings.close()
+        this.#parting.begin()
         return true
       case 'gone':
         this.#gone(frame)
@@ -251,133 +267,7 @@ export class DirectSwitch implements MessagingLink {
     this.#options.clock.after(LAST_WORDS, () => link.transport.close(), { idle: true })
   }
 
-  // ------------------------------------------------------------------------------------- the links
-
-  #opened(transport: PeerTransport, meeting: Meeting, dialled: boolean): void {
-    const { self, limits, primary, deliver } = this.#options
-    const ref = meeting.with
-    const link: PeerLink = new PeerLink({
-      self,
-      ref,
-      meeting: meeting.meeting,
-      dialled,
-      transport,
-      linkLimit: limits.link,
-      fence: (n) => primary.send({ kind: 'fence', peer: ref.incarnation, n }),
-      deliver: (frame) => (frame.kind === 'fence' ? link.fenceByPrimary(frame) : deliver(frame as MessagingDownFrame)),
-    })
-    this.#links.add(link)
-    if (!dialled) {
-      transport.send({ kind: 'open' })
-      this.#open(link)
-    }
-    transport.receive({ frame: (frame) => this.#fromPeer(link, frame), closed: () => this.#closed(link) })
-  }
-
-  #open(link: PeerLink): void {
-    link.isOpen = true
-    if (this.#parting) this.#askToLeave(link)
-  }
-
-  #fromPeer(link: PeerLink, frame: PeerFrame): void {
-    const { deliver } = this.#options
-    switch (frame.kind) {
-      case 'invoke':
-        return this.#invoked(link, frame)
-      case 'result':
-      case 'failure':
-        return this.#calls.answer(link.endpoint, frame)
-      case 'cancel':
-        this.#hasEnded(link, frame.id)
-        return deliver(frame)
-      case 'progress':
-        return this.#calls.progress(link.endpoint, frame)
-      case 'items':
-        return this.#calls.items(link.endpoint, frame)
-      case 'credit':
-        return deliver(frame)
-      case 'fence':
-        return link.fenceOnLink(frame.n)
-      case 'open':
-        return this.#open(link)
-      case 'leave':
-        link.leaving = true
-        return link.transport.send({ kind: 'left' })
-      case 'left':
-        link.left = true
-        return this.#checkParted()
-    }
-  }
-
-  /** Who calls is what the link says, not the frame; and so is which numbers it may use. */
-  #invoked(link: PeerLink, frame: PeerFrame & { readonly kind: 'invoke' }): void {
-    const { route } = frame
-    if (route !== undefined) {
-      if (blockOfRoute(route) !== link.theirBlock) {
-        this.unexpected++
-        return
-      }
-      link.incoming.add(route)
-    }
-    this.#load.began(route !== undefined)
-    const { from } = frame
-    const isSo = from.id === link.ref.id && from.incarnation === link.ref.incarnation
-    this.#options.deliver(isSo ? frame : { ...frame, from: link.ref })
-  }
-
-  #hasEnded(link: PeerLink, route: number): void {
-    if (!link.incoming.delete(route)) return
-    this.#load.ended()
-    if (this.#parting) this.#checkParted()
-  }
-
-  /** What its process still runs for others is theirs to end; what this one runs for it has nobody who waits. */
-  #closed(link: PeerLink): void {
-    const { deliver, primary } = this.#options
-    link.isOpen = false
-    link.hasEnded = true
-    link.endFences()
-    this.#links.end(link)
-    for (const route of [...link.incoming]) {
-      this.#hasEnded(link, route)
-      deliver({ kind: 'cancel', id: route })
-    }
-    this.#meetings.refused(link.ref.incarnation)
-    // It is known how its process ended, and all that it wrote has been read.
-    if (link.ending)
-      for (const ended of this.#links.take(link.ref.incarnation)) this.#calls.gone(ended.endpoint, link.ending)
-    else primary.send({ kind: 'unlinked', meeting: link.meeting })
-    this.#checkParted()
-  }
-
   // -------------------------------------------------------------------------------------- the end
-
-  /** No call comes over a link any more, before this process is removed. */
-  #part(): void {
-    this.#parting = true
-    this.#meetings.close()
-    for (const link of this.#links.living()) if (link.isOpen) this.#askToLeave(link)
-    this.#checkParted()
-  }
-
-  #askToLeave(link: PeerLink): void {
-    link.leaving = true
-    if (link.asked) return
-    link.asked = true
-    link.transport.send({ kind: 'leave' })
-  }
-
-  #checkParted(): void {
-    if (!this.#parting || this.#meetings.dialling) return
-    // One that has been dialled and not answered may be open on the other side already.
-    const links = this.#links.living()
-    if (!links.every((link) => link.isParted)) return
-    this.#parting = false
-    // Their answers have to leave before this process does.
-    void Promise.all(links.map((link) => link.transport.flushed())).then(() =>
-      this.#options.primary.send({ kind: 'parted' }),
-    )
-  }
 
   /** The primary is gone, and this process will be. */
   close(): void {
@@ -402,5 +292,3 @@ export class DirectSwitch implements MessagingLink {
     }
   }
 }
-
-type RoomEntry = Route | { readonly id?: undefined; readonly caller: Endpoint; readonly frame: CallFrame }

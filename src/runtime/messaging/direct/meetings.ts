@@ -39,7 +39,7 @@ export class Meetings {
   }
 
   /** Some that this side has dialled may still come to be. */
-  get dialling(): boolean {
+  get isDialling(): boolean {
     return [...this.#underWay.values()].some(({ dialled }) => dialled)
   }
 
@@ -54,7 +54,8 @@ export class Meetings {
     this.#options.send({ kind: 'link', incarnation })
   }
 
-  refused(incarnation: Incarnation): void {
+  /** Nothing came of it, or it is over: the next is asked for after a while. */
+  askLater(incarnation: Incarnation): void {
     const asked = this.#asked.get(incarnation)
     if (asked) asked.until = this.#options.clock.now() + asked.pause
   }
@@ -128,7 +129,7 @@ export class Meetings {
     if (!underWay) return
     this.#finish(meeting.meeting)
     underWay.end()
-    this.refused(meeting.with.incarnation)
+    this.askLater(meeting.with.incarnation)
     this.#options.send({ kind: 'unlinked', meeting: meeting.meeting })
     this.#options.failed()
   }

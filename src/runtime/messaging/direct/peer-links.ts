@@ -3,20 +3,17 @@ import type { CallFrame, WireTarget } from '../../../protocol/frames.js'
 import type { Incarnation } from '../../../protocol/ids.js'
 import { blockOfRoute, isDirect } from '../../../protocol/routes.js'
 import type { Limits } from '../../limits.js'
-import { type CallName, type Directory, nameOf } from '../directory.js'
+import { type CallName, nameOf, type RouteDirectory } from '../directory.js'
 import type { Endpoint } from '../endpoint.js'
 import type { Members } from '../members.js'
 import type { Resolution } from '../resolve.js'
 import type { PeerLink } from './peer-link.js'
 
-/** What the router's parts ask of a directory. */
-export type Way = Pick<Directory, 'endpoints' | 'nextTurn' | 'resolve' | 'refusalOf' | 'noRoom'>
-
 /**
  * The links of this process: who has one, and whose is a number. Also the directory of what goes over them: where there is no
  * link, a call has to wait, which means that the primary gets it.
  */
-export class PeerLinks implements Way {
+export class PeerLinks implements RouteDirectory {
   readonly endpoints = new Map<Incarnation, Endpoint>()
   readonly #members: Members
   readonly #limits: Limits
