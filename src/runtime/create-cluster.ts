@@ -8,7 +8,7 @@ import { withoutOwnFrames } from './own-frames.js'
 import { buildPrimary, type PrimaryCluster } from './primary.js'
 import { handleSignals } from './signals.js'
 import { ClusterLauncher, isClusterWorker } from './supervision/launcher.js'
-import { MeetingFolder } from './transports/meeting-place.js'
+import { MeetingFolder } from './transports/meeting-folder.js'
 
 /**
  * Starts the workers and resolves when every one is ready. Rejects with `BootError`, nothing left behind, when one fails.

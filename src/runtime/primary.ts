@@ -1,10 +1,10 @@
 import type { AnyContract } from '../protocol/contract.js'
 import type {
+  BrokeredFrame,
   BusyFrame,
   ConnectionUpFrame,
   FenceFrame,
   LifeUpFrame,
-  LinkingUpFrame,
   MessagingDownFrame,
   MessagingUpFrame,
   UpFrame,
@@ -25,6 +25,7 @@ import { toMethodTable } from './messaging/method-registry.js'
 import { Peer } from './messaging/peer.js'
 import { Router, type RouterStats } from './messaging/router.js'
 import type { PrimarySettings } from './options.js'
+import { receiverOf } from './receiver-of.js'
 import { type ReloadOptions, readReload } from './reload-options.js'
 import { Roster } from './roster.js'
 import type { Launcher } from './supervision/child.js'
@@ -262,7 +263,7 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
   })
   /** Who sent it is what the channel says. */
   const receive = (ref: ProcessRef, frame: UpFrame): void => {
-    switch (PARTS.get(frame.kind)) {
+    switch (receiverOf(frame)) {
       case 'life':
         return supervisor.receive(ref, frame as LifeUpFrame)
       case 'connections':
@@ -295,35 +296,6 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
   })
   return { cluster, supervisor, boot: () => supervisor.boot() }
 }
-
-/** Whose business a frame is. What is not here, which is nearly all there is, is the router's. */
-const PARTS: ReadonlyMap<string, 'life' | 'connections' | 'links' | 'broker'> = new Map(
-  Object.entries({
-    hello: 'life',
-    join: 'life',
-    ready: 'life',
-    listens: 'life',
-    load: 'life',
-    drained: 'life',
-    released: 'life',
-    health: 'life',
-    listen: 'connections',
-    unlisten: 'connections',
-    taken: 'connections',
-    refused: 'connections',
-    live: 'connections',
-    fence: 'links',
-    busy: 'links',
-    link: 'broker',
-    met: 'broker',
-    unlinked: 'broker',
-    parted: 'broker',
-  } satisfies Record<LifeUpFrame['kind'], 'life'> &
-    Record<ConnectionUpFrame['kind'], 'connections'> &
-    Record<LinkingUpFrame['kind'], 'links' | 'broker'>),
-)
-
-type BrokeredFrame = Exclude<LinkingUpFrame, { kind: 'fence' | 'busy' }>
 
 /** What a process may have of the connections, by where it is in its life. */
 function standingOf({ phase, unhealthy }: Incarnation, isCurrent: boolean): Standing {

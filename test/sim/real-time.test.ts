@@ -58,7 +58,7 @@ describe('in the sources', () => {
     'runtime/evidence/read-stack.ts',
     'runtime/evidence/look.ts',
     'runtime/evidence/own-inspector.ts',
-    'runtime/transports/meeting-place.ts',
+    'runtime/transports/meeting-folder.ts',
     'runtime/transports/read-pace.ts',
     'testing/virtual-time.ts',
     // It measures real work: whether keys crowd in a table of this process.

@@ -124,5 +124,8 @@ export type PeerFrame =
   | LeaveFrame
   | LeftFrame
 
-export type LinkingUpFrame = LinkFrame | MetFrame | UnlinkedFrame | PartedFrame | BusyFrame | FenceFrame
+/** What a worker says to the one who brings two together. */
+export type BrokeredFrame = LinkFrame | MetFrame | UnlinkedFrame | PartedFrame
+/** The other two are for the router, in their place among what that worker has sent. */
+export type LinkingUpFrame = BrokeredFrame | BusyFrame | FenceFrame
 export type LinkingDownFrame = MeetFrame | DialFrame | UndialledFrame | PartFrame | GoneFrame | FenceFrame

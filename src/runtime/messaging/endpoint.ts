@@ -57,8 +57,8 @@ export class Endpoint {
   /** Of the casts that it makes, by their address. */
   readonly casts = new Map<WireTarget, CastProgress>()
 
-  /** Calls that other workers have sent it over direct links, as it last said. */
-  direct = 0
+  /** Calls that it serves for other workers over direct links, as it last said. */
+  directCalls = 0
 
   /** It takes no new calls, because it is about to be removed. */
   leaving = false

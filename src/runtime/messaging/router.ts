@@ -36,9 +36,9 @@ const SLOW_SUBSCRIBER = 100
 export interface ProcessStats {
   readonly id: number
   readonly incarnation: number
-  /** Calls that it was sent and has not answered. */
+  /** Calls that it was sent and has not answered; of those that came over direct links, as many as it last spoke of. */
   readonly mailbox: number
-  /** Bytes that wait in its link because it does not read. */
+  /** Bytes that wait in its link to the primary because it does not read. Those in direct links are not known here. */
   readonly linkBytes: number
 }
 
@@ -58,9 +58,10 @@ export interface RouterStats {
 }
 
 /**
- * The primary's switch. Every message of every process passes here, payload unread: calls and streams (`routed-calls.ts`),
- * casts (`casts/routed-casts.ts`), channels (`broadcast.ts`). So the router knows at any time who waits for whom, and when a
- * process dies it can tell everyone concerned.
+ * The primary's switch. What passes here, payload unread: calls and streams (`routed-calls.ts`), casts
+ * (`casts/routed-casts.ts`), channels (`broadcast.ts`). Of all that, the router knows at any time who waits for whom, and when
+ * a process dies it can tell everyone concerned. What two workers send over a link of their own (`direct/`) it does not see:
+ * there each side's switch does the same.
  */
 export class Router {
   readonly #options: RouterOptions
@@ -127,10 +128,10 @@ export class Router {
     }
   }
 
-  /** Calls that a process has been sent and has not answered. */
+  /** Calls that a process has been sent and has not answered, over direct links too. */
   calls(incarnation: Incarnation): number {
     const endpoint = this.#endpoints.get(incarnation)
-    return endpoint ? endpoint.serving.size + endpoint.direct : 0
+    return endpoint ? endpoint.serving.size + endpoint.directCalls : 0
   }
 
   // ----------------------------------------------------------------------------------------- the end
@@ -208,7 +209,7 @@ export class Router {
     if (!sender) return
     // In its place among what that process has sent there, however full the link is.
     if (frame.kind === 'fence') this.#endpoints.get(frame.peer)?.send({ kind: 'fence', peer: incarnation, n: frame.n })
-    else sender.direct = frame.calls
+    else sender.directCalls = frame.calls
   }
 
   /** Why a cast to there would certainly be lost, if it would: for the primary's own casts. */
@@ -245,10 +246,10 @@ export class Router {
       streams: this.#calls.openStreams(),
       unexpected: this.#unexpected + this.#calls.unexpected + this.#broadcast.unexpected,
       dropped: this.#drops.total,
-      processes: [...this.#endpoints.values()].map(({ ref, serving, direct, held }) => ({
+      processes: [...this.#endpoints.values()].map(({ ref, serving, directCalls, held }) => ({
         id: ref.id,
         incarnation: ref.incarnation,
-        mailbox: serving.size + direct,
+        mailbox: serving.size + directCalls,
         linkBytes: held,
       })),
     }

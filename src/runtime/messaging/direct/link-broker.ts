@@ -1,4 +1,4 @@
-import type { DownFrame, LinkingUpFrame, Meeting } from '../../../protocol/frames.js'
+import type { BrokeredFrame, DownFrame, Meeting } from '../../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../../protocol/ids.js'
 import type { Transport } from '../../../protocol/transport.js'
 
@@ -66,7 +66,7 @@ export class LinkBroker {
     this.#hasParted(party)
   }
 
-  receive(incarnation: Incarnation, frame: Exclude<LinkingUpFrame, { kind: 'fence' | 'busy' }>): void {
+  receive(incarnation: Incarnation, frame: BrokeredFrame): void {
     const party = this.#parties.get(incarnation)
     if (!party) return
     switch (frame.kind) {
