@@ -1,10 +1,10 @@
 /**
  * The reaper's program, for any POSIX shell: 0.2 MB of private memory with dash, where an idle node takes 7 (and 40 resident).
  *
- * It reads `+ <pid>`, `- <pid>` and `d <folder>` until the pipe ends, which the kernel sees to however the primary dies; gives the workers a
- * moment to end by themselves; kills those that have not, and removes the folder of sockets. A pid alone is no name, since the system gives it out again: it
- * counts together with the time at which the process was started, field 22 of `/proc/<pid>/stat`. Where there is no `/proc`
- * (macOS) `ps` is asked, to the second.
+ * It reads `+ <pid>`, `- <pid>` and `d <folder>` until the pipe ends, which the kernel sees to however the primary dies; gives
+ * the workers a moment to end by themselves; kills those that have not, and removes the folder of sockets. A pid alone is no
+ * name, since the system gives it out again: it counts together with the time at which the process was started, field 22 of
+ * `/proc/<pid>/stat`. Where there is no `/proc` (macOS) `ps` is asked, to the second.
  */
 export const REAPER_SCRIPT = `
 trap '' HUP INT TERM
