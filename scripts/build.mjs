@@ -32,7 +32,7 @@ const library = {
   config: 'tsconfig.build.json',
   source: 'src',
   output: 'dist',
-  alsoReads: ['tsconfig.base.json', 'package.json', 'package-lock.json'],
+  alsoReads: ['scripts/build.mjs', 'tsconfig.base.json', 'package.json', 'package-lock.json'],
   modules: ['src/index.ts', 'src/testing/index.ts'],
   preload: 'src/preload/index.ts',
 }
