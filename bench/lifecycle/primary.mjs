@@ -5,7 +5,7 @@
 import { fork } from 'node:child_process'
 import cluster from 'node:cluster'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { freePort } from '../free-port.mjs'
 
 /** @typedef {{ pids: () => number[], crash: () => number, reload: () => Promise<void>, stop: () => Promise<void> }} Started */
 
@@ -114,13 +114,4 @@ function workersOf() {
 
 function pidsOf() {
   return workersOf().map((worker) => worker.process.pid)
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -5,7 +5,8 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { freePort, startServer, temporaryFolder } from '../servers.mjs'
+import { freePort } from '../../free-port.mjs'
+import { startServer, temporaryFolder } from '../servers.mjs'
 
 const source = fileURLToPath(new URL('../erlang/orders.erl', import.meta.url))
 const output = fileURLToPath(new URL('../../../build/bench/erlang', import.meta.url))

@@ -1,10 +1,10 @@
 // moleculer: two nodes over its TCP transporter, which find each other by address.
 
+import { freePort } from '../../free-port.mjs'
 import { forkWorkers, ready, stopWorkers } from '../children.mjs'
 import { peer } from '../job.mjs'
 import { drive } from '../load.mjs'
 import { methods, workOf } from '../orders.mjs'
-import { freePort } from '../servers.mjs'
 
 const { default: moleculer } = await peer('moleculer')
 

@@ -1,10 +1,11 @@
 // Request and reply over a NATS server on this machine, JSON in the payload.
 
+import { freePort } from '../../free-port.mjs'
 import { forkWorkers, ready, stopWorkers } from '../children.mjs'
 import { peer } from '../job.mjs'
 import { drive } from '../load.mjs'
 import { methods, workOf } from '../orders.mjs'
-import { freePort, startServer } from '../servers.mjs'
+import { startServer } from '../servers.mjs'
 
 const { connect } = await peer('@nats-io/transport-node')
 
