@@ -84,7 +84,7 @@ export class DirectSockets implements DirectPort {
       onUnsendable: (error: unknown) => warn(error instanceof Error ? error.message : String(error)),
       onCorrupt: (verdict: string) => corrupt(meeting, verdict),
     }
-    return new StreamTransport<PeerFrame, PeerFrame>(new SocketStream(socket), options, standInFor as never)
+    return new StreamTransport<PeerFrame, PeerFrame>(new SocketStream(socket), options, standInFor)
   }
 }
 

@@ -1,6 +1,6 @@
 import { toRecord } from './error-record.js'
 import { PayloadError, type Sent } from './errors.js'
-import type { CancelFrame, DownFrame, DroppedFrame, FailureFrame, UpFrame, WireTarget } from './frames.js'
+import type { CancelFrame, DownFrame, DroppedFrame, FailureFrame, PeerFrame, UpFrame, WireTarget } from './frames.js'
 
 export interface StandIn<Back = FailureFrame | CancelFrame> {
   /** For the other side, in the frame's place. */
@@ -15,9 +15,10 @@ export interface StandIn<Back = FailureFrame | CancelFrame> {
  * nobody waits for is lost.
  */
 export function standInFor(frame: DownFrame, cause: unknown): StandIn
+export function standInFor(frame: PeerFrame, cause: unknown): StandIn
 export function standInFor(frame: UpFrame, cause: unknown): StandIn<FailureFrame | CancelFrame | DroppedFrame>
 export function standInFor(
-  frame: UpFrame | DownFrame,
+  frame: UpFrame | DownFrame | PeerFrame,
   cause: unknown,
 ): StandIn<FailureFrame | CancelFrame | DroppedFrame> {
   const reason = `cannot be sent: ${messageOf(cause)}`

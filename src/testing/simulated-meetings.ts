@@ -112,7 +112,7 @@ export class SimulatedMeetings implements MeetingPlace {
       onUnsendable: (error: unknown) => logger.error(`a frame for ${other} could not be sent`, error),
       onCorrupt: (verdict: string) => logger.error(`worker ${other} ${verdict}`),
     }
-    return this.#watched(worker, new StreamTransport(stream, options, standInFor as never), other)
+    return this.#watched(worker, new StreamTransport<PeerFrame, PeerFrame>(stream, options, standInFor), other)
   }
 
   /** Tells the trace and the hooks of what passes, and lets these change it. */

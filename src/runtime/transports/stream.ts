@@ -22,7 +22,7 @@ export interface StreamOptions<In> {
   readonly onCorrupt: (verdict: string) => void
 }
 
-/** Frames and characters in one write: as in the IPC channel, so that a large batch holds nobody up for long. */
+/** Frames, and bytes, in one write: several are then on their way, and writer and reader work side by side. */
 const BATCH_FRAMES = 64
 const BATCH_SIZE = 256 * 1024
 

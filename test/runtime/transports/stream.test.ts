@@ -23,7 +23,7 @@ function pair(chunk = Number.POSITIVE_INFINITY) {
       onUnsendable: (error: unknown) => unsendable.push(error),
       onCorrupt: (verdict: string) => corrupt.push(verdict),
     }
-    return new StreamTransport<PeerFrame, PeerFrame>(stream, options, standInFor as never)
+    return new StreamTransport<PeerFrame, PeerFrame>(stream, options, standInFor)
   }) as [StreamTransport<PeerFrame, PeerFrame>, StreamTransport<PeerFrame, PeerFrame>]
   const heard: PeerFrame[] = []
   const ends: string[] = []
