@@ -56,6 +56,14 @@ describe('calls between two workers', () => {
     expect(await (await met()).call(1, 'roundTrip', [2])).toEqual([])
   })
 
+  it('may fail with long errors, all at once', async () => {
+    const cluster = await met()
+    const outcomes = (await cluster.call(1, 'outcomes', [2, 'fail', 256, 20_000], { timeout: 30_000 })) as {
+      code: string
+    }[]
+    expect(new Set(outcomes.map(({ code }) => code))).toEqual(new Set(['ERR_REMOTE']))
+  })
+
   it('count as calls of the one that serves them', async () => {
     const cluster = await met()
     void cluster.call(1, 'outcomes', [2, 'never', 1_000, 3_000]).catch(() => {})

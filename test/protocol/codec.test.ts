@@ -291,7 +291,7 @@ describe('as the text of one line', () => {
     const lost = { code: 'ERR_WORKER_GONE', details: {} }
     const call = { kind: 'call', id: 1, to: 2, method: 'm', payload: '{}', chain } as const
     const calls: UpFrame[] = [call, { ...call, id: 2, lost }, { ...call, id: 3 }, { ...call, id: 4, lost }]
-    const { frames } = readUpBatch(JSON.parse(batchText(writeBatch(calls))) as Batch<unknown>)
+    const { frames } = readUpBatch(JSON.parse(batchText(writeBatch(structuredClone(calls)))) as Batch<unknown>)
     expect(frames.map((frame) => (frame as { lost?: unknown }).lost)).toEqual([undefined, lost, undefined, lost])
     expect(frames.map((frame) => (frame as { chain?: unknown }).chain)).toEqual([chain, chain, chain, chain])
   })

@@ -1,6 +1,8 @@
 import cluster, { type ClusterSettings, type Worker } from 'node:cluster'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { readUpBatch } from '../../protocol/codec.js'
+import { UsageError } from '../../protocol/errors.js'
 import type { DownFrame, UpFrame } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import { standInFor } from '../../protocol/unsendable.js'
@@ -71,6 +73,10 @@ export class ClusterLauncher implements Launcher {
   launch(ref: ProcessRef, events: ChildEvents, settings: LaunchSettings): Child {
     const { signals, directLinks, limits, timeouts, recycle } = this.#options
     const processes = { ...this.#options.processes, ...settings }
+    if (!existsSync(PRELOAD))
+      throw new UsageError(
+        `${PRELOAD} is not there. Was troupe bundled into the program? Leave it out of the bundle (esbuild: --external:troupe)`,
+      )
     cluster.setupPrimary(toSettings(processes))
     const countsRequests = recycle.requests !== undefined
     const told = { signals, limits, timeouts, countsRequests, directLinks }

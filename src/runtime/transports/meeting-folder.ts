@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Logger } from '../logger.js'
 
 export interface MeetingFolderOptions {
@@ -24,6 +24,8 @@ export class MeetingFolder {
   }
 
   next(meeting: number): { readonly path: string; readonly secret: string } | undefined {
+    // Somebody may have tidied up.
+    if (this.#folder && !existsSync(this.#folder)) this.#folder = undefined
     this.#folder ??= this.#folder === null ? null : this.#make()
     if (this.#folder === null) return undefined
     return { path: join(this.#folder, String(meeting)), secret: randomBytes(32).toString('hex') }
@@ -36,7 +38,8 @@ export class MeetingFolder {
 
   #make(): string | null {
     const { logger, made } = this.#options
-    const prefix = join(tmpdir(), 'troupe-')
+    // Workers may have another working directory.
+    const prefix = resolve(tmpdir(), 'troupe-')
     // Six characters of the system's, and as many digits as the number of a meeting may have.
     const longest = Buffer.byteLength(prefix) + 6 + 1 + 16
     const without = 'workers have no direct links to each other: their calls go by way of the primary'

@@ -38,6 +38,8 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   #waiting: Out[] = []
   /** Of their payloads. */
   #bytes = 0
+  /** Of the items of streams among them, which have limits of their own. */
+  #itemBytes = 0
   #congested = false
   #scheduled = false
   #open = true
@@ -75,13 +77,13 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   }
 
   get held(): number {
-    return this.#bytes
+    return this.#bytes + this.#itemBytes
   }
 
   send(frame: Out): void {
     if (!this.#open) return
     this.#waiting.push(frame)
-    this.#bytes += sizeOf(frame)
+    this.#count(frame, 1)
     if (this.#scheduled || this.#congested) return
     this.#scheduled = true
     process.nextTick(() => {
@@ -125,7 +127,7 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
     const index = this.#waiting.findIndex(matches)
     if (index < 0) return undefined
     const [frame] = this.#waiting.splice(index, 1) as [Out]
-    this.#bytes -= sizeOf(frame)
+    this.#count(frame, -1)
     return frame
   }
 
@@ -148,19 +150,36 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
       const length = batchLength(all)
       const batch = length === all.length ? all : all.slice(0, length)
       this.#waiting = length === all.length ? [] : all.slice(length)
-      for (const frame of batch) this.#bytes -= sizeOf(frame)
+      for (const frame of batch) this.#count(frame, -1)
       this.#sendBatch(batch)
     }
     if (this.#flush && this.#isFlushed) this.#settleFlush()
   }
 
+  #count(frame: Out, times: 1 | -1): void {
+    this.#bytes += times * sizeOfPayload((frame as Carrier).payload)
+    this.#itemBytes += times * sizeOfItems(frame)
+  }
+
   #sendBatch(frames: readonly Out[]): void {
-    const written: WrittenFrame[] = []
+    let batch: WrittenFrame[] = []
+    let size = 0
     for (const frame of frames) {
-      const text = this.#writeFrame(frame)
-      if (text) written.push(text)
+      const written = this.#writeFrame(frame)
+      if (!written) continue
+      batch.push(written)
+      size += written.text.length
+      // What their payloads said of their size is not all: an error may be long.
+      if (size <= BATCH_SIZE) continue
+      this.#writeBatch(batch)
+      batch = []
+      size = 0
     }
-    if (written.length > 0 && !this.#stream.write(toBytes(written))) this.#congested = true
+    this.#writeBatch(batch)
+  }
+
+  #writeBatch(frames: readonly WrittenFrame[]): void {
+    if (frames.length > 0 && !this.#stream.write(toBytes(frames))) this.#congested = true
   }
 
   /** One that cannot be written is replaced by word of that, and takes nobody with it. */
@@ -269,6 +288,7 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
     this.#open = false
     this.#waiting = []
     this.#bytes = 0
+    this.#itemBytes = 0
     this.#settleFlush()
   }
 
@@ -292,17 +312,18 @@ interface Carrier {
   readonly items?: readonly (string | null)[]
 }
 
-function sizeOf(frame: unknown): number {
-  const { kind, payload, items } = frame as Carrier
-  let size = payload === undefined ? 0 : sizeOfPayload(payload)
-  if (kind === 'items' && items) for (const item of items) size += item?.length ?? 0
+function sizeOfItems(frame: unknown): number {
+  const { kind, items } = frame as Carrier
+  if (kind !== 'items' || !items) return 0
+  let size = 0
+  for (const item of items) size += item?.length ?? 0
   return size
 }
 
 function batchLength(frames: readonly unknown[]): number {
   let size = 0
   for (let index = 0; index < frames.length && index < BATCH_FRAMES; index++) {
-    size += sizeOf(frames[index])
+    size += sizeOfPayload((frames[index] as Carrier).payload) + sizeOfItems(frames[index])
     if (size > BATCH_SIZE && index > 0) return index
   }
   return Math.min(frames.length, BATCH_FRAMES)
