@@ -56,11 +56,10 @@ function resultText({ id, payload }: ResultFrame, payloadText: PayloadText): str
 
 const TEXT = Symbol('text')
 
-/** One frame goes to all subscribers, and is written once. They all read it themselves, so that an opaque payload is inlined. */
+/** One frame goes to all subscribers, and is written once. */
 function messageText(frame: MessageFrame & { [TEXT]?: string }): string {
   const { channel, payload, receipt, from } = frame
-  const written = typeof payload === 'string' ? payload : asSent(payload)
-  frame[TEXT] ??= `["message",${quoted(channel)},${written},${receipt ?? null},${from ?? null}]`
+  frame[TEXT] ??= `["message",${quoted(channel)},${asSent(payload)},${receipt ?? null},${from ?? null}]`
   return frame[TEXT]
 }
 
@@ -74,7 +73,10 @@ function restText(rest: Rest): string {
   return written[TEXT]
 }
 
-/** Opaque as a text in the text, inline as it is. */
+/**
+ * Inline as it is: a text that this process has made. Opaque as a text in the text: it may be another process's, and whether it
+ * is JSON at all is found out by its receiver.
+ */
 function asSent(payload: Payload): string {
   if (payload === undefined) return 'null'
   return isInlineText(payload) ? payload.text : JSON.stringify(payload)

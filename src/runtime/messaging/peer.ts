@@ -71,9 +71,9 @@ export class Peer {
     return this.#encode(args, to !== 0 && this.#options.self.id !== 0, 'args', nameOf(to, method), parts)
   }
 
-  /** A value for a channel: always opaque, so that it is encoded once however many processes it goes to. */
+  /** A value for a channel: encoded once however many processes it goes to. */
   encodeMessage(value: unknown, channel: string): Payload {
-    return this.#encode(value, true, 'value', { method: `publish to ${channel}` })
+    return this.#encode(value, this.#options.self.id !== 0, 'value', { method: `publish to ${channel}` })
   }
 
   /** A frame from the router. */
