@@ -1,3 +1,4 @@
+import { LONGEST_NAME } from './contract.js'
 import { chain, count, failure, optional, payload, room, target, text, time } from './frame-checks.js'
 import type { CallFrame, InvokeFrame, MessageFrame, Payload, ResultFrame } from './frames.js'
 import { isInlineText } from './payload-forms.js'
@@ -92,6 +93,8 @@ const NAMES = new Map<string, string>()
 const MAX_NAMES = 256
 
 function quoted(name: string): string {
+  // No method and no channel has such a name: what comes from another process may.
+  if (name.length > LONGEST_NAME) return JSON.stringify(name)
   let text = NAMES.get(name)
   if (text === undefined) {
     text = JSON.stringify(name)
