@@ -57,7 +57,8 @@ describe('calls between two workers', () => {
   })
 
   it('may fail with long errors, all at once', async () => {
-    const cluster = await met()
+    // So that a batch of them is more than may be written at once.
+    const cluster = await met({ limits: { payload: 65_536 } })
     const outcomes = (await cluster.call(1, 'outcomes', [2, 'fail', 256, 20_000], { timeout: 30_000 })) as {
       code: string
     }[]
