@@ -1,7 +1,8 @@
 import { isBatch, type ReadBatch, writeBatch } from '../../protocol/codec.js'
-import type { Batch, Payload } from '../../protocol/frames.js'
-import { sizeOfPayload } from '../../protocol/payload-size.js'
+import type { Batch } from '../../protocol/frames.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
+import { deferred } from '../deferred.js'
+import { batchLength, sizeOfItemsIn, sizeOfPayloadIn } from './batch-length.js'
 import { closeHandle } from './channel-handle.js'
 
 /**
@@ -31,12 +32,6 @@ export interface IpcOptions<In> {
 
 /** For a frame that could not be written: what is sent in its place, what is delivered here as if the other side had answered. */
 export type StandInFor<Out, In> = (frame: Out, error: unknown) => { readonly instead?: Out; readonly back?: In }
-
-/** Frames in one `process.send`: enough for the price of a write to vanish, few enough for one JSON text to hold them. */
-const BATCH_FRAMES = 64
-
-/** Characters of payloads in one `process.send`: a batch of large ones would be one line that nobody may write. */
-const BATCH_SIZE = 256 * 1024
 
 export class IpcTransport<Out, In> implements Transport<Out, In> {
   readonly #channel: IpcChannel
@@ -155,8 +150,8 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   }
 
   #count(frame: Out, times: 1 | -1): void {
-    this.#bytes += times * sizeOfPayload((frame as Carrier).payload)
-    this.#itemBytes += times * sizeOfItems(frame)
+    this.#bytes += times * sizeOfPayloadIn(frame)
+    this.#itemBytes += times * sizeOfItemsIn(frame)
   }
 
   /** False when the channel takes no more for now. */
@@ -237,38 +232,6 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     this.#flush?.resolve()
     this.#flush = undefined
   }
-}
-
-/** The fields by which a frame may be large. */
-interface Carrier {
-  readonly payload?: Payload
-  readonly items?: readonly (string | null)[]
-}
-
-function sizeOfItems(frame: unknown): number {
-  const { kind, items } = frame as Carrier & { readonly kind: string }
-  if (kind !== 'items' || !items) return 0
-  let size = 0
-  for (const item of items) size += item?.length ?? 0
-  return size
-}
-
-/** How many of the frames that wait go in the next message. */
-function batchLength(frames: readonly unknown[]): number {
-  let size = 0
-  for (let index = 0; index < frames.length && index < BATCH_FRAMES; index++) {
-    size += sizeOfPayload((frames[index] as Carrier).payload) + sizeOfItems(frames[index])
-    if (size > BATCH_SIZE && index > 0) return index
-  }
-  return Math.min(frames.length, BATCH_FRAMES)
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void
-  const promise = new Promise<void>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
 }
 
 /** Node's own word that a message with a handle arrived without it. */

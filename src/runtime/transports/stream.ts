@@ -1,7 +1,7 @@
 import type { ReadBatch } from '../../protocol/codec.js'
-import type { Payload } from '../../protocol/frames.js'
-import { sizeOfPayload } from '../../protocol/payload-size.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
+import { deferred } from '../deferred.js'
+import { BATCH_SIZE, batchLength, sizeOfItemsIn, sizeOfPayloadIn } from './batch-length.js'
 import type { ByteStream } from './byte-stream.js'
 import { Chunks } from './chunks.js'
 import type { StandInFor } from './ipc.js'
@@ -21,10 +21,6 @@ export interface StreamOptions<In> {
   /** The other side has written what none of ours writes. The link ends. */
   readonly onCorrupt: (verdict: string) => void
 }
-
-/** Frames, and bytes, in one write: several are then on their way, and writer and reader work side by side. */
-const BATCH_FRAMES = 64
-const BATCH_SIZE = 256 * 1024
 
 /**
  * A link over a stream of bytes. Frames of one turn of the event loop leave in one write; while the stream takes no more
@@ -157,8 +153,8 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   }
 
   #count(frame: Out, times: 1 | -1): void {
-    this.#bytes += times * sizeOfPayload((frame as Carrier).payload)
-    this.#itemBytes += times * sizeOfItems(frame)
+    this.#bytes += times * sizeOfPayloadIn(frame)
+    this.#itemBytes += times * sizeOfItemsIn(frame)
   }
 
   #sendBatch(frames: readonly Out[]): void {
@@ -306,38 +302,7 @@ interface Incomplete {
   filled: number
 }
 
-interface Carrier {
-  readonly kind: string
-  readonly payload?: Payload
-  readonly items?: readonly (string | null)[]
-}
-
-function sizeOfItems(frame: unknown): number {
-  const { kind, items } = frame as Carrier
-  if (kind !== 'items' || !items) return 0
-  let size = 0
-  for (const item of items) size += item?.length ?? 0
-  return size
-}
-
-function batchLength(frames: readonly unknown[]): number {
-  let size = 0
-  for (let index = 0; index < frames.length && index < BATCH_FRAMES; index++) {
-    size += sizeOfPayload((frames[index] as Carrier).payload) + sizeOfItems(frames[index])
-    if (size > BATCH_SIZE && index > 0) return index
-  }
-  return Math.min(frames.length, BATCH_FRAMES)
-}
-
 function check({ text }: WrittenFrame, limit: number): void {
   const size = Buffer.byteLength(text)
   if (size > limit) throw new MessageTooLargeError(size, limit)
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void
-  const promise = new Promise<void>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
 }
