@@ -47,7 +47,10 @@ export class Directory {
     if (resolution.kind === 'nobody') return new NoSuchWorkerError({ ...name, reason: resolution.reason })
     const ids = typeof name.target === 'number' ? [name.target] : [...this.#members.workers.keys()]
     const queue = ids.every((id) => this.#endpointOf(id)?.full) ? 'link' : 'mailbox'
-    return new MailboxFullError({ ...name, limit: this.#limits[queue], queue })
+    const { target, method, sent } = name
+    // One by one: of objects that are spread, V8 keeps something each time until its slow collection, and a program that casts
+    // to a worker which does not read makes thousands of these.
+    return new MailboxFullError({ target, method, sent, limit: this.#limits[queue], queue })
   }
 
   noRoom(call: Pick<CallFrame, 'to' | 'method'>): WorkerUnavailableError {

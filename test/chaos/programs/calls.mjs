@@ -47,10 +47,10 @@ async function killMany() {
 
 /** What it does to this process's memory when another one, or this one, casts to a worker that is stopped. */
 async function castFrom(/** @type {number} */ sender) {
-  // What it grows by however few there are is not what is measured: V8 takes tens of MB for garbage at the first storm.
-  const few = await peakOf(() => castToStopped(sender, Math.min(casts, 50_000)))
+  // A primary that has been at work: V8 takes tens of MB for its garbage at the first storm, whoever it is for.
+  const atWork = await peakOf(() => castMany(cluster, 2, Math.min(casts, 50_000), SIZE))
   const all = await peakOf(() => castToStopped(sender, casts))
-  return { outcomes: all.result, growth: Math.max(0, all.peak - few.peak), dropped: cluster.stats().dropped }
+  return { outcomes: all.result, growth: Math.max(0, all.peak - atWork.peak), dropped: cluster.stats().dropped }
 }
 
 /** @template T @param {() => Promise<T>} run */
