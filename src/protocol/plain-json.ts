@@ -3,62 +3,75 @@
  * and spares it the rich form, which costs several times as much.
  *
  * Kept whole: null, booleans, strings, finite numbers but -0, dense arrays, and plain objects of such values. Not kept,
- * hence `'rich'`: everything else, an `undefined` among the values included. Two references to one object arrive as two
- * objects; that is the one thing this walk does not look for.
+ * hence `'rich'`: everything else, an `undefined` among the values included. Two things it does not look for, because each
+ * costs as much as all the rest: two references to one object, which arrive as two objects, and properties whose key is a
+ * symbol, which nobody's form keeps.
  */
 export type Walk = 'plain' | 'rich' | 'too large'
 
 /** Deeper values go to `rich-writer.ts`, which has a stack of its own and tells a cycle from a deep list. */
 const PLAIN_DEPTH = 200
 
-/** `budget.left` is what the value has left of it, in characters, about. */
-export function walkPlain(value: unknown, limit: number, budget = { left: limit }): Walk {
-  const plain = isPlain(value, 0, budget)
-  if (budget.left < 0) return 'too large'
-  return plain ? 'plain' : 'rich'
+export function walkPlain(value: unknown, limit: number): Walk {
+  return new PlainWalk(limit).verdict(value)
 }
 
-function isPlain(value: unknown, depth: number, budget: { left: number }): boolean {
-  switch (typeof value) {
-    case 'string':
-      budget.left -= value.length + 2
+/** Walks over values that share a limit. */
+export class PlainWalk {
+  /** Of the limit, in characters, about. */
+  left: number
+
+  constructor(limit: number) {
+    this.left = limit
+  }
+
+  verdict(value: unknown): Walk {
+    const isPlain = this.#keeps(value, 0)
+    if (this.left < 0) return 'too large'
+    return isPlain ? 'plain' : 'rich'
+  }
+
+  #keeps(value: unknown, depth: number): boolean {
+    // What nearly all values are at their ends, first.
+    if (typeof value === 'string') {
+      this.left -= value.length + 2
       return true
-    case 'number':
-      budget.left -= digitsOf(value)
-      return Number.isFinite(value) && !Object.is(value, -0)
-    case 'boolean':
-      budget.left -= 4
+    }
+    if (typeof value === 'number') {
+      this.left -= digitsOf(value)
+      return Number.isFinite(value) && (value !== 0 || !Object.is(value, -0))
+    }
+    if (typeof value === 'boolean') {
+      this.left -= 4
       return true
-    case 'object':
-      break
-    default:
-      return false
+    }
+    if (typeof value !== 'object') return false
+    this.left -= 2
+    if (value === null) return true
+    if (depth > PLAIN_DEPTH || this.left < 0) return false
+    return Array.isArray(value) ? this.#keepsArray(value, depth + 1) : this.#keepsObject(value, depth + 1)
   }
-  budget.left -= 2
-  if (value === null) return true
-  if (depth > PLAIN_DEPTH || budget.left < 0) return false
-  return Array.isArray(value) ? isPlainArray(value, depth, budget) : isPlainObject(value, depth, budget)
-}
 
-function isPlainArray(values: readonly unknown[], depth: number, budget: { left: number }): boolean {
-  if (Object.getPrototypeOf(values) !== Array.prototype) return false
-  for (let index = 0; index < values.length; index++) {
-    budget.left -= 1
-    if (!isPlain(values[index], depth + 1, budget)) return false
+  #keepsArray(values: readonly unknown[], depth: number): boolean {
+    if (Object.getPrototypeOf(values) !== Array.prototype) return false
+    for (let index = 0; index < values.length; index++) {
+      this.left -= 1
+      if (!this.#keeps(values[index], depth)) return false
+    }
+    return true
   }
-  return true
-}
 
-function isPlainObject(value: object, depth: number, budget: { left: number }): boolean {
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return false
-  // `for in` also meets inherited keys; an Object.prototype that somebody enlarged makes every object rich, and safe.
-  for (const key in value) {
-    budget.left -= key.length + 4
-    if (key === '__proto__' || key === 'toJSON') return false
-    if (!isPlain((value as Record<string, unknown>)[key], depth + 1, budget)) return false
+  #keepsObject(value: object, depth: number): boolean {
+    const prototype = Object.getPrototypeOf(value)
+    if (prototype !== Object.prototype && prototype !== null) return false
+    // `for in` also meets inherited keys; an Object.prototype that somebody enlarged makes every object rich, and safe.
+    for (const key in value) {
+      this.left -= key.length + 4
+      if (key === '__proto__' || key === 'toJSON') return false
+      if (!this.#keeps((value as Record<string, unknown>)[key], depth)) return false
+    }
+    return true
   }
-  return Object.getOwnPropertySymbols(value).length === 0
 }
 
 /** About as many characters as JSON needs: a logarithm would be exact, and is not worth its time here. */

@@ -234,8 +234,6 @@ class RichWriter {
     const isError = value instanceof Error
     const prototype = Object.getPrototypeOf(value)
     if (!isError && prototype !== Object.prototype && prototype !== null) throw this.#refuse(describeInstance(value))
-    if (Object.getOwnPropertySymbols(value).length > 0)
-      throw this.#refuse('has a property whose key is a symbol, which cannot be sent. Use a text as its key')
     const keys = Object.keys(value)
     if (isError && 'cause' in value && !keys.includes('cause')) keys.push('cause')
     const entries = keys.map((key) => this.#read(value, key))

@@ -1,5 +1,5 @@
 import type { ThrownRecord } from './errors.js'
-import { walkPlain } from './plain-json.js'
+import { PlainWalk, walkPlain } from './plain-json.js'
 
 const MAX_MESSAGE = 8 * 1024
 const MAX_STACK = 16 * 1024
@@ -39,22 +39,22 @@ function ownProperties(thrown: object): Record<string, unknown> | undefined {
   try {
     for (const key of Object.keys(thrown)) {
       if (CARRIED_APART.has(key) || key === '__proto__') continue
-      const budget = { left: MAX_PROPERTIES }
-      const value = plainCopy(read(thrown, key), budget)
+      const walk = new PlainWalk(MAX_PROPERTIES)
+      const value = plainCopy(read(thrown, key), walk)
       if (value !== undefined) properties[key] = value
-      left -= MAX_PROPERTIES - Math.max(0, budget.left)
+      left -= MAX_PROPERTIES - Math.max(0, walk.left)
       if (left < 0) return undefined
     }
-    return Object.keys(properties).length > 0 ? plainCopy(properties, { left: MAX_PROPERTIES }) : undefined
+    return Object.keys(properties).length > 0 ? plainCopy(properties, new PlainWalk(MAX_PROPERTIES)) : undefined
   } catch {
     return undefined // A proxy whose traps throw.
   }
 }
 
 /** `undefined` for what is not plain, or too large. */
-function plainCopy<T>(value: T, budget: { left: number }): T | undefined {
+function plainCopy<T>(value: T, walk: PlainWalk): T | undefined {
   try {
-    return walkPlain(value, budget.left, budget) === 'plain' ? (JSON.parse(JSON.stringify(value)) as T) : undefined
+    return walk.verdict(value) === 'plain' ? (JSON.parse(JSON.stringify(value)) as T) : undefined
   } catch {
     return undefined
   }
