@@ -8,8 +8,10 @@ import type { Driven, Load } from './load.mjs'
 
 export interface Measurement {
   readonly job: Job
-  /** Calls until all is warm: by then V8 has compiled what is hot. As many for a slow candidate as for a fast one. */
+  /** Calls until all is warm: by then V8 has compiled what is hot. As many for a slow candidate as for a fast one… */
   readonly warmUp: number
+  /** … but not for longer than that. */
+  readonly warmUpSeconds: number
   readonly seconds: number
   /** What one call stands for: a burst is many messages. */
   readonly each: number
@@ -28,11 +30,11 @@ const LIMIT = 90_000
  * whoever has more processes than that (a broker between, a primary that passes on) pays for them, as a service would.
  */
 export async function measure(name: string, measurement: Measurement): Promise<Sample> {
-  const { job, warmUp, seconds, each, profiles } = measurement
+  const { job, warmUp, warmUpSeconds, seconds, each, profiles } = measurement
   const host = new Host(name, job, profiles)
   try {
     await host.next()
-    await host.drive({ inFlight: job.inFlight, first: 0, operations: warmUp })
+    await host.drive({ inFlight: job.inFlight, first: 0, operations: warmUp, seconds: warmUpSeconds })
     const before = host.cpu()
     const { operations, seconds: took, latency } = await host.drive({ inFlight: job.inFlight, first: warmUp, seconds })
     const after = host.cpu()

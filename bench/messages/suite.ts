@@ -22,6 +22,9 @@ const US = 'troupe'
 /** Of a sample for whoever no target speaks of, so that a run ends while one waits for it. */
 const BRIEFER = 0.4
 
+/** Times as long as a sample, a warm-up may take at most: whoever is slow has fewer calls, and needs fewer. */
+const WARM_UP = 4
+
 /** What it costs that a message reaches another process. */
 export async function messages(options: SuiteOptions) {
   const shapes: ShapeResult[] = []
@@ -58,6 +61,7 @@ async function measureAll(
       measure(name, {
         job: { ...work, program, setup, route },
         warmUp,
+        warmUpSeconds: seconds * WARM_UP,
         seconds: judged.has(name) || (name === US && judged.size > 0) ? seconds : seconds * BRIEFER,
         each,
         profiles: profiles && `${profiles}/${`${title} ${name}`.replaceAll(/\W+/g, '-')}`,

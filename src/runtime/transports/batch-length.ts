@@ -7,6 +7,9 @@ const BATCH_FRAMES = 64
 /** Characters in one write: a batch of large frames would hold up whoever writes it, and whoever reads it. */
 export const BATCH_SIZE = 256 * 1024
 
+/** Characters that are written without waiting for the end of the turn: the other side reads them while this one makes the next. */
+export const AT_ONCE = 16 * 1024
+
 /** The fields by which a frame may be large. */
 interface Carrier {
   readonly kind: string

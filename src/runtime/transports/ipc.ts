@@ -2,13 +2,13 @@ import { isBatch, type ReadBatch, writeBatch } from '../../protocol/codec.js'
 import type { Batch } from '../../protocol/frames.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
 import { deferred } from '../deferred.js'
-import { batchLength, sizeOfItemsIn, sizeOfPayloadIn } from './batch-length.js'
+import { AT_ONCE, batchLength, sizeOfItemsIn, sizeOfPayloadIn } from './batch-length.js'
 import { closeHandle } from './channel-handle.js'
 
 /**
  * A link over Node's IPC channel. The primary holds one per child process, a worker holds one over `process`.
  *
- * Frames written in one turn of the event loop leave in one `process.send`. While the channel does not take more (`send`
+ * Frames written in one turn of the event loop leave in one `process.send`, large ones sooner. While the channel does not take more (`send`
  * returned false), frames wait here, counted, until it has written what it has: Node itself would queue without end.
  */
 export interface IpcChannel {
@@ -77,7 +77,9 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     if (!this.#open) return
     this.#waiting.push(frame)
     this.#count(frame, 1)
-    if (this.#scheduled || this.#congested) return
+    if (this.#congested) return
+    if (this.held >= AT_ONCE) return this.#write()
+    if (this.#scheduled) return
     this.#scheduled = true
     process.nextTick(this.#writeNow)
   }

@@ -1,7 +1,7 @@
 import type { ReadBatch } from '../../protocol/codec.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
 import { deferred } from '../deferred.js'
-import { BATCH_SIZE, batchLength, sizeOfItemsIn, sizeOfPayloadIn } from './batch-length.js'
+import { AT_ONCE, BATCH_SIZE, batchLength, sizeOfItemsIn, sizeOfPayloadIn } from './batch-length.js'
 import type { ByteStream } from './byte-stream.js'
 import { Chunks } from './chunks.js'
 import type { StandInFor } from './ipc.js'
@@ -23,7 +23,7 @@ export interface StreamOptions<In> {
 }
 
 /**
- * A link over a stream of bytes. Frames of one turn of the event loop leave in one write; while the stream takes no more
+ * A link over a stream of bytes. Frames of one turn of the event loop leave in one write, large ones sooner; while the stream takes no more
  * they wait here, counted. Its reader can be told to wait: nothing is then read, and whoever writes is held up.
  */
 export class StreamTransport<Out extends { readonly kind: string }, In> implements Transport<Out, In> {
@@ -80,7 +80,9 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
     if (!this.#open) return
     this.#waiting.push(frame)
     this.#count(frame, 1)
-    if (this.#scheduled || this.#congested) return
+    if (this.#congested) return
+    if (this.held >= AT_ONCE) return this.#write()
+    if (this.#scheduled) return
     this.#scheduled = true
     process.nextTick(() => {
       this.#scheduled = false
