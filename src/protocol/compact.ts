@@ -1,5 +1,5 @@
 import { LONGEST_NAME } from './contract.js'
-import { chain, count, failure, optional, payload, room, target, text, time } from './frame-checks.js'
+import { chain, count, failure, optional, payload, room, route, target, text, time } from './frame-checks.js'
 import type { CallFrame, InvokeFrame, MessageFrame, Payload, ResultFrame } from './frames.js'
 import { isInlineText } from './payload-forms.js'
 
@@ -138,24 +138,24 @@ function readCall(list: readonly unknown[]): CallFrame | undefined {
 }
 
 function readInvoke(list: readonly unknown[]): InvokeFrame | undefined {
-  const route = list[1] ?? undefined
+  const number = list[1] ?? undefined
   const id = list[2]
   const incarnation = list[3]
   const method = list[4]
   const body = list[5] ?? undefined
   const deadline = list[6] ?? undefined
   const { chain, key, stream } = restOf(list[7])
-  if (!maybeCount(route) || !count(id) || !count(incarnation) || !text(method)) return undefined
+  if (!maybeRoute(number) || !count(id) || !count(incarnation) || !text(method)) return undefined
   if (!payload(body) || !maybeTime(deadline)) return undefined
   if (list.length > 7 && !isRest({ chain, key, stream })) return undefined
   const from = { id, incarnation }
-  return { kind: 'invoke', route, from, method, payload: body, deadline, chain, key, stream } as InvokeFrame
+  return { kind: 'invoke', route: number, from, method, payload: body, deadline, chain, key, stream } as InvokeFrame
 }
 
 function readResult(list: readonly unknown[]): ResultFrame | undefined {
   const id = list[1]
   const body = list[2] ?? undefined
-  return count(id) && payload(body) ? ({ kind: 'result', id, payload: body } as ResultFrame) : undefined
+  return route(id) && payload(body) ? ({ kind: 'result', id, payload: body } as ResultFrame) : undefined
 }
 
 function readMessage(list: readonly unknown[]): MessageFrame | undefined {
@@ -186,6 +186,7 @@ function isRest(rest: Rest): boolean {
 }
 
 const maybeCount = optional(count)
+const maybeRoute = optional(route)
 const maybeTime = optional(time)
 const maybeChain = optional(chain)
 const maybeText = optional(text)

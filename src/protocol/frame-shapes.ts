@@ -19,6 +19,7 @@ import {
   reference,
   references,
   room,
+  route,
   stage,
   target,
   text,
@@ -43,34 +44,34 @@ function shapesOf<F extends { readonly kind: string }>(
 }
 
 const result = {
-  id: count,
+  id: route,
   payload,
 }
 const failureShape = {
-  id: count,
+  id: route,
   error: failure,
 }
-const cancel = { id: count }
+const cancel = { id: route }
 const progress = {
   at: time,
   lag: time,
   calls: (value: unknown) =>
-    Array.isArray(value) && value.every((one) => isObject(one) && count(one.id) && stage(one.stage)),
+    Array.isArray(value) && value.every((one) => isObject(one) && route(one.id) && stage(one.stage)),
 }
 
 const items = {
-  id: count,
+  id: route,
   first: count,
   items: (value: unknown) =>
     Array.isArray(value) && value.length > 0 && value.every((item) => item === null || text(item)),
 }
 const credit = {
-  id: count,
+  id: route,
   items: count,
   bytes: count,
 }
 const invoke = {
-  route: optional(count),
+  route: optional(route),
   from: reference,
   method: text,
   payload,

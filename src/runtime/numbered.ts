@@ -11,7 +11,8 @@ const PLACES = 64
  * another number is kept aside.
  */
 export class Numbered<T> {
-  #numbers: number[] = new Array<number>(PLACES).fill(-1)
+  /** What is or was at each place; nothing says whether it is there but the thing itself. */
+  #numbers: number[] = new Array<number>(PLACES).fill(0)
   #things: (T | undefined)[] = new Array<T | undefined>(PLACES).fill(undefined)
   #mask = PLACES - 1
   /** Whose place is taken. */
@@ -24,7 +25,8 @@ export class Numbered<T> {
 
   get(number: number): T | undefined {
     const place = number & this.#mask
-    if (this.#numbers[place] === number) return this.#things[place]
+    const thing = this.#things[place]
+    if (thing !== undefined && this.#numbers[place] === number) return thing
     return this.#aside.size > 0 ? this.#aside.get(number) : undefined
   }
 
@@ -48,12 +50,11 @@ export class Numbered<T> {
   /** What was there. */
   delete(number: number): T | undefined {
     const place = number & this.#mask
-    if (this.#numbers[place] === number) {
-      const thing = this.#things[place]
-      this.#numbers[place] = -1
+    const there = this.#things[place]
+    if (there !== undefined && this.#numbers[place] === number) {
       this.#things[place] = undefined
       this.#size--
-      return thing
+      return there
     }
     if (this.#aside.size === 0) return undefined
     const thing = this.#aside.get(number)
@@ -78,7 +79,7 @@ export class Numbered<T> {
   #grow(): void {
     const entries = this.entries()
     const places = (this.#mask + 1) * 2
-    this.#numbers = new Array<number>(places).fill(-1)
+    this.#numbers = new Array<number>(places).fill(0)
     this.#things = new Array<T | undefined>(places).fill(undefined)
     this.#mask = places - 1
     this.#aside.clear()

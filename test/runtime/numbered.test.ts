@@ -21,6 +21,17 @@ test('one that stays long keeps its thing while thousands come and go at its pla
   expect(numbered.values()).toEqual([3])
 })
 
+test('numbers below zero have their places too, and 0 is one of the numbers', () => {
+  const numbered = new Numbered<string>()
+  expect(numbered.get(0)).toBeUndefined()
+  expect(numbered.delete(0)).toBeUndefined()
+  for (const number of [-1, 0, -64, -65, -(2 ** 31) - 5]) numbered.set(number, `${number}`)
+  expect(numbered.values()).toEqual(['-2147483653', '-65', '-64', '-1', '0'])
+  expect(numbered.delete(-64)).toBe('-64')
+  expect(numbered.delete(-64)).toBeUndefined()
+  expect([numbered.get(-1), numbered.get(0), numbered.size]).toEqual(['-1', '0', 4])
+})
+
 test('numbers beyond 32 bits are told apart', () => {
   const numbered = new Numbered<string>()
   numbered.set(7, 'low')

@@ -28,6 +28,11 @@ export interface CallContextFields {
   readonly chain: readonly ChainLink[]
 }
 
+/** What ends when the call ends that it belongs to. */
+export interface AbortListener {
+  aborted(reason: Error): void
+}
+
 /**
  * One running call. Nested calls take their deadline, chain and cancellation from it, until the method has settled:
  * after that the context is inert, and a timer or pool made inside the method inherits nothing.
@@ -41,7 +46,7 @@ export class CallContext implements CurrentCall {
   #controller: AbortController | undefined
   #timer: Timer | undefined
   /** Nested calls that end with this one. Made for the first. */
-  #onAbort: Numbered<(reason: Error) => void> | undefined
+  #listeners: Numbered<AbortListener> | undefined
   #lastListener = 0
 
   constructor(fields: CallContextFields, clock: Clock) {
@@ -101,17 +106,19 @@ export class CallContext implements CurrentCall {
     return this.#controller.signal
   }
 
-  /** Calls `listener` at the abort, at once if that has been. Returns what takes it back. */
-  onAbort(listener: (reason: Error) => void): () => void {
+  /** Tells the listener of the abort, at once if that has been. Returns the number that takes it back. */
+  onAbort(listener: AbortListener): number {
     if (this.#abortReason) {
-      listener(this.#abortReason)
-      return () => {}
+      listener.aborted(this.#abortReason)
+      return 0
     }
-    this.#onAbort ??= new Numbered()
-    const listeners = this.#onAbort
-    const number = ++this.#lastListener
-    listeners.set(number, listener)
-    return () => void listeners.delete(number)
+    this.#listeners ??= new Numbered()
+    this.#listeners.set(++this.#lastListener, listener)
+    return this.#lastListener
+  }
+
+  offAbort(number: number): void {
+    this.#listeners?.delete(number)
   }
 
   abort(reason: Error): void {
@@ -119,15 +126,15 @@ export class CallContext implements CurrentCall {
     this.#abortReason = reason
     this.#timer?.cancel()
     this.#controller?.abort(reason)
-    const listeners = this.#onAbort?.values() ?? []
-    this.#onAbort = undefined
-    for (const listener of listeners) listener(reason)
+    const listeners = this.#listeners?.values() ?? []
+    this.#listeners = undefined
+    for (const listener of listeners) listener.aborted(reason)
   }
 
   settle(): void {
     this.#settled = true
     this.#timer?.cancel()
-    this.#onAbort = undefined
+    this.#listeners = undefined
   }
 }
 

@@ -12,7 +12,7 @@ import { AbortSignals } from '../abort-signals.js'
 import { type Clock, nextTurn } from '../clock.js'
 import type { Limits, Timeouts } from '../limits.js'
 import { withoutOwnFrames } from '../own-frames.js'
-import { activeContext, givenUpBy } from './call-context.js'
+import { type AbortListener, activeContext, type CallContext, givenUpBy } from './call-context.js'
 import type { CallEvidence } from './call-evidence.js'
 import { type CallName, nameOf } from './call-name.js'
 import type { MessagingLink } from './messaging-link.js'
@@ -48,6 +48,11 @@ export class Caller {
   readonly #options: CallerOptions
   readonly #pending: Pending<Answer>
   readonly #signals = new AbortSignals()
+  readonly #ends: CallEnds = {
+    expire: (call) => this.#expire(call),
+    giveUp: (call, reason) => this.#giveUp(call, reason),
+    forget: (id) => this.#options.evidence.forget(id),
+  }
   #closed = false
 
   constructor(options: CallerOptions) {
@@ -63,21 +68,19 @@ export class Caller {
   /** Throws what can be told at once. */
   call(request: CallRequest): Promise<unknown> {
     const { to, method, payload, timeout, signal, idempotencyKey: key } = request
-    const { link, clock, evidence } = this.#options
+    const { link, clock } = this.#options
     this.#check(to, method)
     const givenUp = givenUpBy(signal)
     if (givenUp) throw new CallAbortedError(nameOf(to, method), { cause: givenUp.reason })
     const context = activeContext()
     const sentAt = clock.now()
     const deadline = Math.min(sentAt + timeout, context?.deadline ?? Number.POSITIVE_INFINITY)
-    const call = new OutgoingCall(request, { deadline, timeout: deadline - sentAt }, evidence, this.#expire)
+    const call = new OutgoingCall(request, { deadline, timeout: deadline - sentAt }, this.#ends)
     this.#pending.open(deadline - sentAt, call)
     const { id } = call
     link.send({ kind: 'call', id, to, method, payload, deadline, chain: context?.chain, key } satisfies CallFrame)
-    if (signal || context) {
-      const giveUp = (reason: unknown): void => this.#giveUp(call, reason)
-      call.undo = [signal && this.#signals.on(signal, giveUp), context?.onAbort(giveUp)]
-    }
+    if (signal) call.offSignal = this.#signals.on(signal, (reason) => call.aborted(reason))
+    if (context) call.belongTo(context)
     return call.answered
   }
 
@@ -112,7 +115,7 @@ export class Caller {
   }
 
   /** When it seems to wait in the primary still, what has arrived meanwhile is read first: it may have been sent long since. */
-  readonly #expire = ({ id, name, timeout, deadline: due }: OutgoingCall): void => {
+  #expire({ id, name, timeout, deadline: due }: OutgoingCall): void {
     const { link, evidence, clock } = this.#options
     const expire = (): void => {
       if (!this.#pending.has(id)) return
@@ -124,34 +127,41 @@ export class Caller {
   }
 }
 
+/** What becomes of a call that has no answer, and what is forgotten of one that has. */
+interface CallEnds {
+  expire(call: OutgoingCall): void
+  giveUp(call: OutgoingCall, reason: unknown): void
+  forget(id: number): void
+}
+
 /** A call that has been sent, and its answer when there is one. */
-class OutgoingCall extends Request<Answer> {
+class OutgoingCall extends Request<Answer> implements AbortListener {
   /** Rejects with an error that is made for whoever awaits it. */
   readonly answered: Promise<unknown>
   readonly deadline: number
   /** Milliseconds from when it was sent. */
   readonly timeout: number
-  /** What takes back that it can be given up. */
-  undo: readonly ((() => void) | undefined)[] = NOTHING
+  /** What takes back that its signal gives it up. */
+  offSignal: (() => void) | undefined
+  #context: CallContext | undefined
+  /** Among those that end with the context. */
+  #place = 0
   readonly #to: WireTarget
   readonly #method: string
-  readonly #evidence: CallEvidence
-  readonly #expire: (call: OutgoingCall) => void
+  readonly #ends: CallEnds
   #resolve!: (answer: Answer) => void
 
   constructor(
     { to, method }: CallRequest,
     { deadline, timeout }: { readonly deadline: number; readonly timeout: number },
-    evidence: CallEvidence,
-    expire: (call: OutgoingCall) => void,
+    ends: CallEnds,
   ) {
     super()
     this.#to = to
     this.#method = method
     this.deadline = deadline
     this.timeout = timeout
-    this.#evidence = evidence
-    this.#expire = expire
+    this.#ends = ends
     this.answered = new Promise<Answer>((resolve) => {
       this.#resolve = resolve
     }).then((answer) => this.#take(answer))
@@ -161,14 +171,25 @@ class OutgoingCall extends Request<Answer> {
     return nameOf(this.#to, this.#method)
   }
 
+  /** It is given up when the running call is that makes it. */
+  belongTo(context: CallContext): void {
+    this.#context = context
+    this.#place = context.onAbort(this)
+  }
+
   settle(answer: Answer): void {
-    for (const undo of this.undo) undo?.()
-    this.#evidence.forget(this.id)
+    this.offSignal?.()
+    this.#context?.offAbort(this.#place)
+    this.#ends.forget(this.id)
     this.#resolve(answer)
   }
 
   late(): void {
-    this.#expire(this)
+    this.#ends.expire(this)
+  }
+
+  aborted(reason: unknown): void {
+    this.#ends.giveUp(this, reason)
   }
 
   #take(answer: Answer): unknown {
@@ -182,8 +203,6 @@ class OutgoingCall extends Request<Answer> {
     }
   }
 }
-
-const NOTHING: readonly never[] = []
 
 function decode(payload: Payload, name: CallName): unknown {
   try {

@@ -151,7 +151,7 @@ describe('who wants to know of the abort', () => {
   test('is told once', () => {
     const { context } = open()
     const told: Error[] = []
-    context.onAbort((reason) => told.push(reason))
+    context.onAbort({ aborted: (reason) => told.push(reason) })
     context.abort(new Error('a'))
     context.abort(new Error('b'))
     expect(told).toEqual([new Error('a')])
@@ -161,17 +161,17 @@ describe('who wants to know of the abort', () => {
     const { context } = open()
     context.abort(new Error('a'))
     const told: Error[] = []
-    context.onAbort((reason) => told.push(reason))
+    context.onAbort({ aborted: (reason) => told.push(reason) })
     expect(told).toEqual([new Error('a')])
   })
 
   test('is not told when it has taken its wish back, or the method has settled', () => {
     const told: string[] = []
     const { context } = open()
-    context.onAbort(() => told.push('taken back'))()
+    context.offAbort(context.onAbort({ aborted: () => told.push('taken back') }))
     context.abort(new Error('a'))
     const other = open().context
-    other.onAbort(() => told.push('settled'))
+    other.onAbort({ aborted: () => told.push('settled') })
     other.settle()
     other.abort(new Error('b'))
     expect(told).toEqual([])

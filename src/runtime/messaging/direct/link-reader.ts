@@ -101,7 +101,7 @@ export class LinkReader {
     const { route, from } = frame
     if (route !== undefined) {
       if (blockOfRoute(route) !== link.theirBlock) return
-      link.incoming.add(route)
+      link.incoming.set(route, true)
     }
     this.#busy.began(route !== undefined)
     const isSo = from.id === link.ref.id && from.incarnation === link.ref.incarnation
@@ -116,7 +116,7 @@ export class LinkReader {
     link.hasEnded = true
     link.endFences()
     links.end(link)
-    for (const route of [...link.incoming]) {
+    for (const [route] of link.incoming.entries()) {
       this.hasEnded(link, route)
       deliver({ kind: 'cancel', id: route })
     }

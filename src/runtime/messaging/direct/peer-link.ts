@@ -2,6 +2,7 @@ import type { InvokeFrame, MessagingDownFrame, PeerFrame } from '../../../protoc
 import type { ProcessRef } from '../../../protocol/ids.js'
 import { blockOf, routeIn } from '../../../protocol/routes.js'
 import type { Transport } from '../../../protocol/transport.js'
+import { Numbered } from '../../numbered.js'
 import { type DownLink, type Ending, Endpoint } from '../endpoint.js'
 
 /** A link whose reader can be told to wait: whoever writes is then held up. */
@@ -35,7 +36,7 @@ export class PeerLink {
   /** The other process as a target of calls, with those that it has not answered. */
   readonly endpoint: Endpoint
   /** Calls that have come from there and are not answered, by route. */
-  readonly incoming = new Set<number>()
+  readonly incoming = new Numbered<true>()
   /** The block of the numbers of those. */
   readonly theirBlock: number
   /** The other side has accepted the link, and this side may send. */

@@ -128,7 +128,10 @@ export class StreamCalls {
       this.#giveUp(id, () => new CallAbortedError({ ...name, sent }, { cause: reason }), true)
     }
     if (signal) open.release.push(this.#signals.on(signal, abort))
-    if (context) open.release.push(context.onAbort(abort))
+    if (context) {
+      const listener = context.onAbort({ aborted: abort })
+      open.release.push(() => context.offAbort(listener))
+    }
     return stream
   }
 

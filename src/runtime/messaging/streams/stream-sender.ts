@@ -63,14 +63,16 @@ export class StreamSender {
       closing ??= runInContext(context, () => closeIterator(items))
       return closing
     }
-    const stopListening = context.onAbort(() => {
-      void close()
-      this.#wake()
+    const listener = context.onAbort({
+      aborted: () => {
+        void close()
+        this.#wake()
+      },
     })
     // Looked at, so that the deadline ends it when the reader is too frozen to say so.
     if (context.deadline !== Number.POSITIVE_INFINITY) void context.signal
     const outcome = await this.#pump(items, close)
-    stopListening()
+    context.offAbort(listener)
     await closing
     this.#flush()
     return outcome
