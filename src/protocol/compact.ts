@@ -75,8 +75,8 @@ function restText(rest: Rest): string {
 }
 
 /**
- * Inline as it is: a text that this process has made. Opaque as a text in the text: it may be another process's, and whether it
- * is JSON at all is found out by its receiver.
+ * Inline as it is: a text that this process has made, or looked at. Opaque as a text in the text: it may be another process's,
+ * and whether it is JSON at all is found out by its receiver.
  */
 function asSent(payload: Payload): string {
   if (payload === undefined) return 'null'

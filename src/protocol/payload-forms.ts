@@ -1,3 +1,5 @@
+import { isObject } from './frame-checks.js'
+
 /**
  * An encoded value, read only by its final receiver. Inline where the primary is one end of the way; an opaque JSON text
  * of the same where the primary merely passes it on. Absent: `undefined`.
@@ -19,6 +21,22 @@ export function isInlineText(payload: unknown): payload is InlineText {
 
 export function isParts(payload: unknown): payload is EncodedParts {
   return kindOf(payload) === 'parts'
+}
+
+/** Characters of another process's text that are looked at. */
+const LOOKED_AT = 16 * 1024
+
+/**
+ * An opaque payload that many will read as an inline one, which costs each of them half as much. Another process has made the
+ * text, and in a line it must not be able to end that or to leave it open: it is JSON, of one line, or it stays as it is.
+ */
+export function inlined(payload: Payload): Payload {
+  if (typeof payload !== 'string' || payload.length > LOOKED_AT || payload.includes('\n')) return payload
+  try {
+    return isObject(JSON.parse(payload)) ? new InlineText(payload) : payload
+  } catch {
+    return payload
+  }
 }
 
 /** What is written of a value that has parts (`binary-parts.ts`). */
