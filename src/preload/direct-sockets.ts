@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { createConnection, createServer, Server, type Socket } from 'node:net'
+import { createConnection, createServer, type OnReadOpts, Server, Socket, type SocketConstructorOpts } from 'node:net'
 import { readPeerBatch } from '../protocol/codec.js'
 import type { Meeting, PeerFrame } from '../protocol/frames.js'
 import { standInFor } from '../protocol/unsendable.js'
@@ -36,18 +36,22 @@ export class DirectSockets implements DirectPort {
   }
 
   listen(meeting: Meeting, told: { listening(ok: boolean): void; opened(link: PeerTransport): void }): () => void {
-    const strangers = new Set<Socket>()
+    const strangers = new Set<SocketStream>()
     const close = (): void => {
       server.close()
       for (const stranger of strangers) stranger.destroy()
     }
-    const server = createServer((socket) => {
-      strangers.add(socket)
-      socket.once('close', () => strangers.delete(socket))
-      prove(socket, meeting.secret, () => {
-        strangers.delete(socket)
-        close()
-        told.opened(this.#link(socket, meeting))
+    const server = createServer({ pauseOnConnect: true }, (accepted) => {
+      const handle = handleOf(accepted)
+      const stranger = new SocketStream((options) => new Socket({ handle, ...options } as SocketConstructorOpts))
+      strangers.add(stranger)
+      prove(stranger, meeting.secret, {
+        proved: () => {
+          strangers.delete(stranger)
+          close()
+          told.opened(this.#link(stranger, meeting))
+        },
+        gone: () => strangers.delete(stranger),
       })
     })
     server.unref()
@@ -63,17 +67,19 @@ export class DirectSockets implements DirectPort {
   }
 
   dial(meeting: Meeting, told: { opened(link: PeerTransport): void; failed(): void }): () => void {
-    const socket = createConnection(meeting.path)
-    socket.unref()
-    socket.once('error', () => told.failed())
-    socket.once('connect', () => {
-      socket.write(meeting.secret)
-      told.opened(this.#link(socket, meeting))
+    const stream = new SocketStream((options) => {
+      const socket = createConnection({ path: meeting.path, ...options })
+      socket.once('error', () => told.failed())
+      socket.once('connect', () => {
+        socket.write(meeting.secret)
+        told.opened(this.#link(stream, meeting))
+      })
+      return socket
     })
-    return () => socket.destroy()
+    return () => stream.destroy()
   }
 
-  #link(socket: Socket, { meeting }: Meeting): PeerTransport {
+  #link(stream: SocketStream, { meeting }: Meeting): PeerTransport {
     const { limit, bytes, frameLimit, warn, corrupt } = this.#options
     const options = {
       read: readPeerBatch,
@@ -84,36 +90,50 @@ export class DirectSockets implements DirectPort {
       onUnsendable: (error: unknown) => warn(error instanceof Error ? error.message : String(error)),
       onCorrupt: (verdict: string) => corrupt(meeting, verdict),
     }
-    return new StreamTransport<PeerFrame, PeerFrame>(new SocketStream(socket), options, standInFor)
+    return new StreamTransport<PeerFrame, PeerFrame>(stream, options, standInFor)
   }
 }
 
-/** Calls `proved` when the socket has said the secret, and ends it when it says anything else. */
-function prove(socket: Socket, secret: string, proved: () => void): void {
-  socket.unref()
-  socket.on('error', () => {})
+/** Tells when the socket has said the secret, and ends it when it says anything else. */
+function prove(stream: SocketStream, secret: string, told: { proved(): void; gone(): void }): void {
   let said = Buffer.alloc(0)
-  const hear = (bytes: Buffer): void => {
-    said = Buffer.concat([said, bytes])
-    if (said.length < secret.length) return
-    socket.off('data', hear)
-    const [word, rest] = [said.subarray(0, secret.length), said.subarray(secret.length)]
-    if (!timingSafeEqual(word, Buffer.from(secret))) return void socket.destroy()
-    socket.pause()
-    if (rest.length > 0) socket.unshift(rest)
-    proved()
-  }
-  socket.on('data', hear)
+  stream.receive({
+    data: (bytes) => {
+      said = Buffer.concat([said, bytes])
+      if (said.length < secret.length) return
+      const [word, rest] = [said.subarray(0, secret.length), said.subarray(secret.length)]
+      if (!timingSafeEqual(word, Buffer.from(secret))) return stream.destroy()
+      told.proved()
+      stream.tell(rest)
+    },
+    written: () => {},
+    closed: () => told.gone(),
+  })
 }
+
+/** What is read without a place of its own, by all sockets of this process: a reader is done with it when it has been told. */
+const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** Makes a socket that reads where it is told to. */
+type MakeSocket = (options: { onread: OnReadOpts }) => Socket
 
 /** A socket as a stream of bytes. */
 class SocketStream implements ByteStream {
   readonly #socket: Socket
-  #onWritten = (): void => {}
+  #receiver: ByteReceiver | undefined
+  readonly #onWritten = (): void => this.#receiver?.written()
 
-  constructor(socket: Socket) {
-    this.#socket = socket
-    socket.unref()
+  constructor(make: MakeSocket) {
+    const callback = (count: number, bytes: Uint8Array): boolean => {
+      if (bytes === SCRATCH) this.#receiver?.data(SCRATCH.subarray(0, count))
+      else this.#receiver?.placed?.(count)
+      return true
+    }
+    this.#socket = make({ onread: { buffer: () => this.#receiver?.place?.() ?? SCRATCH, callback } })
+    this.#socket.unref()
+    // Its end is told by `close`, which comes after all that has arrived.
+    this.#socket.on('error', () => {})
+    this.#socket.once('close', () => this.#receiver?.closed())
   }
 
   get unwritten(): number {
@@ -145,15 +165,28 @@ class SocketStream implements ByteStream {
     this.#socket.destroySoon()
   }
 
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** Again: somebody else goes on with it. */
   receive(receiver: ByteReceiver): void {
-    const socket = this.#socket
-    this.#onWritten = () => receiver.written()
-    socket.on('data', (bytes: Buffer) => receiver.data(bytes))
-    // Its end is told by `close`, which comes after all that has arrived.
-    socket.on('error', () => {})
-    socket.once('close', () => receiver.closed())
-    socket.resume()
+    this.#receiver = receiver
+    this.#socket.resume()
+  }
+
+  /** What has come already, for whoever goes on. */
+  tell(bytes: Buffer): void {
+    if (bytes.length > 0) this.#receiver?.data(bytes)
   }
 }
 
 const EMPTY = new Uint8Array(0)
+
+/** Node accepts into a socket of its own; its handle goes on in one that reads where it is told to. */
+function handleOf(accepted: Socket): unknown {
+  const taken = accepted as unknown as { _handle: unknown }
+  const handle = taken._handle
+  taken._handle = null
+  return handle
+}

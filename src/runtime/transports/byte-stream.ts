@@ -16,7 +16,11 @@ export interface ByteStream {
 }
 
 export interface ByteReceiver {
+  /** The memory of the bytes may be used again as soon as this returns. */
   data(bytes: Buffer): void
+  /** Where the next bytes belong, if there is such a place: a stream that can, reads them there and says how many came. */
+  place?(): Uint8Array | undefined
+  placed?(count: number): void
   /** Some of what was taken has left. */
   written(): void
   closed(): void

@@ -14,6 +14,15 @@ export class Chunks {
     this.#length += bytes.length
   }
 
+  /** What is left of the bytes that were added last is copied. */
+  keep(): void {
+    const last = this.#pieces.length - 1
+    const piece = this.#pieces[last]
+    if (!piece) return
+    this.#pieces[last] = Buffer.from(last === 0 ? piece.subarray(this.#offset) : piece)
+    if (last === 0) this.#offset = 0
+  }
+
   /** A number that is `at` bytes ahead; there must be so many. */
   peek(at: number): number {
     let offset = this.#offset + at

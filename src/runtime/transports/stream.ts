@@ -1,22 +1,17 @@
-import type { ReadBatch } from '../../protocol/codec.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
 import { deferred } from '../deferred.js'
 import { AT_ONCE, BATCH_SIZE, batchLength, sizeOfItemsIn, sizeOfPayloadIn } from './batch-length.js'
 import type { ByteStream } from './byte-stream.js'
-import { Chunks } from './chunks.js'
 import type { StandInFor } from './ipc.js'
 import { MessageTooLargeError } from './line-limit.js'
-import { HEADER, placeParts, toBytes, type WrittenFrame, writeFrame } from './stream-batch.js'
+import { toBytes, type WrittenFrame, writeFrame } from './stream-batch.js'
+import { StreamReader, type StreamReaderOptions } from './stream-reader.js'
 
-export interface StreamOptions<In> {
-  readonly read: (frames: unknown) => ReadBatch<In>
+export interface StreamOptions<In> extends StreamReaderOptions<In> {
   /** Frames that may wait, `limits.link`. */
   readonly limit: number
   /** Bytes of their payloads, `limits.linkBytes`. */
   readonly bytes: number
-  /** Bytes of one frame as it is written. */
-  readonly frameLimit: number
-  readonly onMalformed: (count: number) => void
   readonly onUnsendable: (error: unknown) => void
   /** The other side has written what none of ours writes. The link ends. */
   readonly onCorrupt: (verdict: string) => void
@@ -40,11 +35,9 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   #scheduled = false
   #open = true
   #flush: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
-  readonly #arrived = new Chunks()
-  /** A batch whose parts are still coming: each is put in its place as it comes, while the other side writes the rest. */
-  #incomplete: Incomplete | undefined
+  readonly #reader: StreamReader<In>
   /** Read, and not given to the receiver yet. */
-  #frames: In[] = []
+  #frames: readonly In[] = []
   #delivering = false
   #held = false
   /** The stream has ended; told when all that came before has been given. */
@@ -57,9 +50,16 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
     this.#stream = stream
     this.#options = options
     this.#standInFor = standInFor
+    this.#reader = new StreamReader(options)
     stream.receive({
       data: (bytes) => {
-        this.#arrived.add(bytes)
+        this.#reader.add(bytes)
+        this.#deliver()
+        this.#reader.keep()
+      },
+      place: () => this.#reader.place(),
+      placed: (count) => {
+        this.#reader.placed(count)
         this.#deliver()
       },
       written: () => this.#written(),
@@ -235,37 +235,13 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   }
 
   #readBatch(): boolean {
-    if (this.#incomplete) return this.#fill(this.#incomplete)
-    const arrived = this.#arrived
-    if (arrived.length < HEADER) return false
-    const [textLength, partsLength] = [arrived.peek(0), arrived.peek(4)]
-    // Twice, because a batch is closed by the frame that is too much for it.
-    const most = 2 * this.#options.frameLimit + BATCH_SIZE * 3
-    if (textLength + partsLength > most) return this.#corrupt(`a batch of ${textLength + partsLength} bytes`)
-    if (arrived.length < HEADER + textLength) return false
-    arrived.skip(HEADER)
     try {
-      const frames: unknown = JSON.parse(arrived.takeText(textLength))
-      if (!Array.isArray(frames)) throw new Error('is no list of frames')
-      return this.#fill({ frames, parts: placeParts(frames, partsLength), index: 0, filled: 0 })
+      const frames = this.#reader.next()
+      if (frames) this.#frames = frames
+      return frames !== undefined
     } catch (error) {
-      return this.#corrupt(`a batch that ${(error as Error).message}`)
+      return this.#corrupt((error as Error).message)
     }
-  }
-
-  #fill(batch: Incomplete): boolean {
-    this.#incomplete = batch
-    for (; batch.index < batch.parts.length; batch.index++) {
-      const part = batch.parts[batch.index] as Uint8Array
-      batch.filled = this.#arrived.takeInto(part, batch.filled)
-      if (batch.filled < part.length) return false
-      batch.filled = 0
-    }
-    this.#incomplete = undefined
-    const { frames, malformed } = this.#options.read(batch.frames)
-    if (malformed > 0) this.#options.onMalformed(malformed)
-    this.#frames = frames as In[]
-    return true
   }
 
   #corrupt(what: string): false {
@@ -294,14 +270,6 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
     this.#flush?.resolve()
     this.#flush = undefined
   }
-}
-
-interface Incomplete {
-  readonly frames: readonly unknown[]
-  readonly parts: readonly Uint8Array[]
-  /** Which part is next, and how much of it has come. */
-  index: number
-  filled: number
 }
 
 function check({ text }: WrittenFrame, limit: number): void {
