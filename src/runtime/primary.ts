@@ -163,7 +163,7 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     self: PRIMARY,
     link: {
       send: (frame) => router.receive(PRIMARY.incarnation, frame),
-      full: false,
+      isFull: () => false,
       castFlushed: () => router.castFlushed(),
       publishFlushed: () => router.publishFlushed(),
     },

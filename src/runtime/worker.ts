@@ -98,9 +98,7 @@ export async function buildWorker<C extends AnyContract>(
   const self = { id, incarnation }
   const byPrimary = {
     send: (frame: UpFrame) => link.send(frame),
-    get full() {
-      return link.full
-    },
+    isFull: () => link.full,
     castFlushed: () => link.flushed(),
     publishFlushed: () => link.flushed(),
   }

@@ -60,7 +60,7 @@ export function givePeer(frames: readonly DownFrame[]): void {
     clock: new FakeClock(),
     link: {
       send: (frame) => link.send(frame),
-      full: false,
+      isFull: () => false,
       castFlushed: () => undefined,
       publishFlushed: () => undefined,
     },

@@ -33,7 +33,7 @@ import { StreamSenders } from './streams/stream-senders.js'
 
 /** A chain of calls longer than this is taken for a loop. */
 const MAX_CHAIN = 32
-/** Node's timers fire that much before their time, ms: so does that of a call which has as long as the one that made it. */
+/** Node's timers, which a method may set for what it has left, fire that much before their time, ms. */
 const TIMER = 1
 /** How many names a `NoSuchMethodError` lists. */
 const KNOWN_METHODS = 20

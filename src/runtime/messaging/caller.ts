@@ -106,7 +106,8 @@ export class Caller {
   #check(to: WireTarget, method: string): void {
     const { link, limits } = this.#options
     if (this.#closed) throw new ClusterClosedError(nameOf(to, method))
-    if (link.full) throw new MailboxFullError({ ...nameOf(to, method), limit: limits.link, queue: 'link', sent: 'no' })
+    if (link.isFull(to))
+      throw new MailboxFullError({ ...nameOf(to, method), limit: limits.link, queue: 'link', sent: 'no' })
   }
 
   #giveUp({ id, name }: OutgoingCall, reason: unknown): void {

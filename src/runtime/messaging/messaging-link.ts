@@ -6,8 +6,8 @@ import { within } from '../within.js'
 /** The way to the router, as this process's messaging uses it. */
 export interface MessagingLink {
   send(frame: MessagingUpFrame): void
-  /** Has the link all that it may hold? The primary's own has none; its router refuses by target. */
-  readonly full: boolean
+  /** Has the link all that it may hold, by which a message to there goes? The primary has none; its router refuses by target. */
+  isFull(to: WireTarget): boolean
   /** What is sent there goes over a direct link, where binary values travel as bytes. */
   carriesBytes?(to: WireTarget): boolean
   /** Resolve when what was sent last has left, as far as that can be known from here; undefined when it has already. */

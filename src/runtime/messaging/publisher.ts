@@ -67,7 +67,7 @@ export class Publisher {
     const { link, limits } = this.#options
     const name = { target: 'primary', method: `publish to ${channel}` } as const
     if (this.#closed) throw new ClusterClosedError(name)
-    if (link.full) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
+    if (link.isFull(0)) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
     return name
   }
 }

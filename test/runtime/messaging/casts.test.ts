@@ -98,7 +98,7 @@ function open() {
           up.push(frame)
           router.receive(incarnation, frame)
         },
-        full: false,
+        isFull: () => false,
         castFlushed: () => undefined,
         publishFlushed: () => undefined,
       },

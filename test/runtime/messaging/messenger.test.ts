@@ -44,6 +44,7 @@ function open({
   const sent: MessagingUpFrame[] = []
   const link = {
     full: false,
+    isFull: () => link.full,
     flushed: Promise.resolve(),
     send: (frame: MessagingUpFrame) => void sent.push(frame),
     castFlushed: () => link.flushed,

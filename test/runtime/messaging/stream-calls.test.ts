@@ -25,6 +25,7 @@ function open(limits: Partial<Limits> = {}) {
   const sent: MessagingUpFrame[] = []
   const link = {
     full: false,
+    isFull: () => link.full,
     send: (frame: MessagingUpFrame) => void sent.push(frame),
     castFlushed: async () => {},
     publishFlushed: async () => {},

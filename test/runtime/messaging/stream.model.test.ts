@@ -58,7 +58,7 @@ function wire(script: Script, room: { stream: number; streamBytes: number }) {
     const peer: Peer = new Peer({
       self: { id, incarnation },
       link: {
-        full: false,
+        isFull: () => false,
         send: (frame: MessagingUpFrame) => carry(up, frame, (copy) => router.receive(incarnation, copy)),
         castFlushed: () => undefined,
         publishFlushed: () => undefined,

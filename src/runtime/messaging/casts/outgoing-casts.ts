@@ -76,7 +76,7 @@ export class OutgoingCasts {
     const { link, self } = this.#options
     const name = nameOf(to, method)
     if (this.#closed) return rejected(new ClusterClosedError(name))
-    if (link.full) return rejected(this.#tooMany(name))
+    if (link.isFull(to)) return rejected(this.#tooMany(name))
     // What goes to the primary has arrived when this process's own link has taken it, and the primary sees all links.
     // No chain: nobody waits for a cast, so it cannot be part of a cycle.
     if (self.id === 0 || to === 0) {

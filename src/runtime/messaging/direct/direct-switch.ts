@@ -106,8 +106,9 @@ export class DirectSwitch implements MessagingLink {
     })
   }
 
-  get full(): boolean {
-    return this.#options.primary.full
+  /** A link of its own has limits of its own, which are looked at when the way is chosen. */
+  isFull(to: WireTarget): boolean {
+    return this.#options.primary.isFull(to) && !this.#links.to(to)
   }
 
   castFlushed(): Promise<void> | undefined {

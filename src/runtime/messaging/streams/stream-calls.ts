@@ -105,7 +105,7 @@ export class StreamCalls {
     const stream = new RemoteStream({ name, reader, leave: () => this.#leave(id, reader) })
     try {
       const payload = request.payload()
-      this.#check(name, signal)
+      this.#check(to, name, signal)
       link.send({
         kind: 'call',
         id,
@@ -174,10 +174,10 @@ export class StreamCalls {
     }
   }
 
-  #check(name: CallName, signal: AbortSignal | undefined): void {
+  #check(to: WireTarget, name: CallName, signal: AbortSignal | undefined): void {
     const { link, limits } = this.#options
     if (this.#closed) throw new ClusterClosedError(name)
-    if (link.full) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
+    if (link.isFull(to)) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
     const givenUp = givenUpBy(signal)
     if (givenUp) throw new CallAbortedError(name, { cause: givenUp.reason })
   }

@@ -6,6 +6,7 @@ import type {
   MessagingDownFrame,
   PeerFrame,
   UpFrame,
+  WireTarget,
 } from '../../../../src/protocol/frames.js'
 import { blockOf, routeIn } from '../../../../src/protocol/routes.js'
 import { DEFAULT_LIMITS } from '../../../../src/runtime/limits.js'
@@ -27,6 +28,7 @@ const ours = (n: number): number => routeIn(blockOf(5, true), n)
 
 let clock: FakeClock
 let toPrimary: UpFrame[]
+let isPrimaryFull: boolean
 let delivered: MessagingDownFrame[]
 let fromSwitch: PeerFrame[]
 let other: StreamTransport<PeerFrame, PeerFrame>
@@ -48,6 +50,7 @@ const transport = (end: FakeStream): StreamTransport<PeerFrame, PeerFrame> =>
 beforeEach(() => {
   clock = new FakeClock()
   toPrimary = []
+  isPrimaryFull = false
   delivered = []
   fromSwitch = []
   const [left, right] = FakeStream.pair()
@@ -69,7 +72,7 @@ beforeEach(() => {
     self: { id: 1, incarnation: 1 },
     primary: {
       send: (frame) => toPrimary.push(frame),
-      full: false,
+      isFull: () => isPrimaryFull,
       castFlushed: () => undefined,
       publishFlushed: () => undefined,
     },
@@ -135,6 +138,13 @@ describe('a switch without a link', () => {
 })
 
 describe('a switch with a link', () => {
+  test('is not full for whom it has a link to, when the way by the primary is', async () => {
+    isPrimaryFull = true
+    expect([0, 1, 2, 'any'].map((to) => switcher.isFull(to as WireTarget))).toEqual([true, true, true, true])
+    await link()
+    expect([0, 1, 2, 'any'].map((to) => switcher.isFull(to as WireTarget))).toEqual([true, true, false, true])
+  })
+
   test('fences both ways before its first call there, and not before the next', async () => {
     await link()
     switcher.send(call(1))
