@@ -1,11 +1,14 @@
-/** Undefined in a node that was built without the inspector. */
-const inspector = process.getBuiltinModule('node:inspector') as typeof import('node:inspector') | undefined
+/** False in a node that was built without the inspector. */
+export const hasInspector: boolean = process.features.inspector
 
-export const hasInspector: boolean = inspector !== undefined
+/** Loaded when it is first wanted, which is after the start. */
+function inspector(): typeof import('node:inspector') | undefined {
+  return hasInspector ? process.getBuiltinModule('node:inspector') : undefined
+}
 
 /** Somebody may be debugging this process, and stop it for as long as they like. */
 export function isDebugged(): boolean {
-  return inspector?.url() !== undefined
+  return inspector()?.url() !== undefined
 }
 
 /**
@@ -14,7 +17,7 @@ export function isDebugged(): boolean {
  */
 export function closeInspector(): void {
   const close = (): void => {
-    if (isDebugged()) inspector?.close()
+    if (isDebugged()) inspector()?.close()
   }
   close()
   setImmediate(close)
