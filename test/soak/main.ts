@@ -2,7 +2,7 @@
 // and scaled. Prints whether anything hung, whether everything ended in a named outcome, and whether the primary's memory
 // grows; ends with 1 when it is not as it should be.
 //
-//   npm run soak                   45 minutes: 15 until V8 has compiled what is hot, and 30 that are judged
+//   npm run soak                   60 minutes: 30 until V8 has compiled what is hot, and 30 that are judged
 //   npm run soak -- --minutes 2    a first look, too short for the memory
 //   npm run soak -- --interpreted  V8 without its compilers, whose code grows for hours: what grows then is kept by us
 
@@ -31,11 +31,11 @@ interface Memory {
 }
 
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '45' }, interpreted: { type: 'boolean', default: false } },
+  options: { minutes: { type: 'string', default: '60' }, interpreted: { type: 'boolean', default: false } },
 })
 const minutes = Number(values.minutes)
 /** Memory is not looked at before: V8 compiles for that long what each kind of fault and end makes hot. */
-const WARM_UP = 1 / 3
+const WARM_UP = 1 / 2
 /** Seconds from one look at the memory to the next. */
 const MEMORY_EVERY = 5
 /** No request may be older than that, ms: the longest deadline, a reload's drain, and a busy machine. */
@@ -77,9 +77,9 @@ await ended
 const last = told.at(-1)
 const calls = Object.values(last?.outcomes ?? {}).reduce((sum, count) => sum + count, 0)
 const samples = memory.slice(Math.floor(memory.length * WARM_UP))
-const growth = (what: keyof Memory): Slope =>
+const growth = (what: keyof Memory, of = samples): Slope =>
   slopeOf(
-    samples.map((sample) => sample[what] / 1e6),
+    of.map((sample) => sample[what] / 1e6),
     { every: MEMORY_EVERY },
   )
 const rss = growth('rss')
@@ -99,6 +99,10 @@ const slope = ({ perHour, low, high }: Slope): string =>
 console.log(
   `memory of the primary, slope: RSS ${slope(rss)}, heap ${slope(heap)}; RSS now ${((samples.at(-1)?.rss ?? 0) / 1e6).toFixed(0)} MB`,
 )
+// What settles grows less and less; what leaks, evenly.
+const quarter = Math.ceil(memory.length / 4)
+const quarters = [0, 1, 2, 3].map((from) => growth('rss', memory.slice(from * quarter, (from + 1) * quarter)))
+console.log(`RSS in each quarter of the run: ${quarters.map(slope).join(', ')}`)
 console.log(isFlat ? 'not different from zero' : 'GROWS')
 for (const line of wrong) console.log(`WRONG: ${line}`)
 process.exit(hung > 0 || oldest >= HUNG || !isFlat || wrong.length > 0 ? 1 : 0)
