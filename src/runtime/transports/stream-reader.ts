@@ -23,6 +23,9 @@ interface Incomplete {
 /** A part of which less is missing is copied: it arrives together with what follows it. */
 const WORTH_ITS_READ = 16 * 1024
 
+/** Read at once: a third of what the kernel holds for a unix socket, so that whoever writes goes on while this side reads. */
+const AT_A_TIME = 64 * 1024
+
 /** Makes batches of frames of the bytes that come (`stream-batch.ts`). */
 export class StreamReader<In> {
   readonly #options: StreamReaderOptions<In>
@@ -47,7 +50,7 @@ export class StreamReader<In> {
     const batch = this.#incomplete
     const part = batch?.parts[batch.index]
     if (!batch || !part || this.#arrived.length > 0 || part.length - batch.filled < WORTH_ITS_READ) return undefined
-    return part.subarray(batch.filled)
+    return part.subarray(batch.filled, batch.filled + AT_A_TIME)
   }
 
   /** So many bytes have come to the place that was given last. */
