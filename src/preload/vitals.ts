@@ -9,20 +9,28 @@ const DEAF = '--disable-sigusr1'
  * choose. Whoever asked for a port of their own keeps it.
  */
 export function useEphemeralInspectorPort(): void {
-  const chosen = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((text) => text.includes('--inspect'))
-  if (!chosen) process.debugPort = 0
+  if (!isFlagged('--inspect')) process.debugPort = 0
+}
+
+function isFlagged(flag: string): boolean {
+  return [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((text) => text.includes(flag))
 }
 
 /** What this process knows of itself; `requests` counts those of HTTP, where somebody does. */
 export function vitals(requests: () => number): () => Vitals {
-  const deaf = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((text) => text.includes(DEAF))
+  const deaf = isFlagged(DEAF)
+  // The first sign of life comes before the program: without a flag nobody can have opened the inspector, and to ask would be a
+  // millisecond of the start.
+  let mayBeDebugged = isFlagged('--inspect')
   return () => {
     const { rss, heapUsed } = process.memoryUsage()
+    const debugged = mayBeDebugged && isDebugged()
+    mayBeDebugged = true
     return {
       rss,
       heap: heapUsed,
       requests: requests(),
-      debugged: isDebugged(),
+      debugged,
       inspectable: hasInspector && !deaf && process.listenerCount('SIGUSR1') === 0,
     }
   }
