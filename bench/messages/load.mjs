@@ -5,7 +5,7 @@
  * @typedef {object} Load
  * @property {number} inFlight
  * @property {number} first the number of the first call
- * @property {number} [operations] ends after so many calls: a warm-up, which is as long for a slow candidate as for a fast one
+ * @property {number} [operations] ends after so many calls: a warm-up
  * @property {number} [seconds] ends after so long
  */
 

@@ -8,9 +8,9 @@ import type { Driven, Load } from './load.mjs'
 
 export interface Measurement {
   readonly job: Job
-  /** Calls until all is warm: by then V8 has compiled what is hot. As many for a slow candidate as for a fast one… */
+  /** Calls before the sample, so that V8 has compiled what is hot. */
   readonly warmUp: number
-  /** … but not for longer than that. */
+  /** Ends the warm-up of a slow candidate sooner. */
   readonly warmUpSeconds: number
   readonly seconds: number
   /** What one call stands for: a burst is many messages. */

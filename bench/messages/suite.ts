@@ -22,7 +22,7 @@ const US = 'troupe'
 /** Of a sample for whoever no target speaks of, so that a run ends while one waits for it. */
 const BRIEFER = 0.4
 
-/** Times as long as a sample, a warm-up may take at most: whoever is slow has fewer calls, and needs fewer. */
+/** Samples that a warm-up may take. */
 const WARM_UP = 4
 
 /** What it costs that a message reaches another process. */

@@ -6,6 +6,7 @@ import type { DirectPort } from '../runtime/messaging/direct/meetings.js'
 import type { PeerTransport } from '../runtime/messaging/direct/peer-link.js'
 import type { ByteReceiver, ByteStream } from '../runtime/transports/byte-stream.js'
 import { StreamTransport } from '../runtime/transports/stream.js'
+import { READ_SIZE } from '../runtime/transports/stream-reader.js'
 
 export interface DirectSocketsOptions {
   /** `limits.link`, `limits.linkBytes`, and bytes of one frame. */
@@ -41,7 +42,7 @@ export class DirectSockets implements DirectPort {
       for (const stranger of strangers) stranger.destroy()
     }
     const server = createServer({ pauseOnConnect: true }, (accepted) => {
-      const handle = handleOf(accepted)
+      const handle = takeHandle(accepted)
       const stranger = new SocketStream((options) => new Socket({ handle, ...options } as SocketConstructorOpts))
       strangers.add(stranger)
       prove(stranger, meeting.secret, {
@@ -105,15 +106,20 @@ function prove(stream: SocketStream, secret: string, told: { proved(): void; gon
       const [word, rest] = [said.subarray(0, secret.length), said.subarray(secret.length)]
       if (!timingSafeEqual(word, Buffer.from(secret))) return stream.destroy()
       told.proved()
-      stream.tell(rest)
+      stream.unshift(rest)
     },
     written: () => {},
     closed: () => told.gone(),
   })
 }
 
-/** What is read without a place of its own, by all sockets of this process: a reader is done with it when it has been told. */
-const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024)
+/** One read buffer for all sockets, made with the first: `ByteReceiver.data` may not keep it. */
+let scratch: Buffer | undefined
+
+function readBuffer(): Buffer {
+  scratch ??= Buffer.allocUnsafeSlow(READ_SIZE)
+  return scratch
+}
 
 /** Makes a socket that reads where it is told to. */
 type MakeSocket = (options: { onread: OnReadOpts }) => Socket
@@ -126,11 +132,11 @@ class SocketStream implements ByteStream {
 
   constructor(make: MakeSocket) {
     const callback = (count: number, bytes: Uint8Array): boolean => {
-      if (bytes === SCRATCH) this.#receiver?.data(SCRATCH.subarray(0, count))
+      if (bytes === scratch) this.#receiver?.data(scratch.subarray(0, count))
       else this.#receiver?.placed?.(count)
       return true
     }
-    this.#socket = make({ onread: { buffer: () => this.#receiver?.place?.() ?? SCRATCH, callback } })
+    this.#socket = make({ onread: { buffer: () => this.#receiver?.place?.() ?? readBuffer(), callback } })
     this.#socket.unref()
     // Its end is told by `close`, which comes after all that has arrived.
     this.#socket.on('error', () => {})
@@ -170,22 +176,25 @@ class SocketStream implements ByteStream {
     this.#socket.destroy()
   }
 
-  /** Again: somebody else goes on with it. */
+  /** Replaces the receiver: first whoever checks the secret, then the link. */
   receive(receiver: ByteReceiver): void {
     this.#receiver = receiver
     this.#socket.resume()
   }
 
-  /** What has come already, for whoever goes on. */
-  tell(bytes: Buffer): void {
+  /** What has been read already, for the new receiver. */
+  unshift(bytes: Buffer): void {
     if (bytes.length > 0) this.#receiver?.data(bytes)
   }
 }
 
 const EMPTY = new Uint8Array(0)
 
-/** Node accepts into a socket of its own; its handle goes on in one that reads where it is told to. */
-function handleOf(accepted: Socket): unknown {
+/**
+ * Node accepts into a socket of its own; its handle goes on in one that reads where it is told to. The empty one is never closed,
+ * so that the server goes on counting it: nobody waits for that server's `close`.
+ */
+function takeHandle(accepted: Socket): unknown {
   const taken = accepted as unknown as { _handle: unknown }
   const handle = taken._handle
   taken._handle = null

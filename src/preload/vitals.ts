@@ -9,23 +9,23 @@ const DEAF = '--disable-sigusr1'
  * choose. Whoever asked for a port of their own keeps it.
  */
 export function useEphemeralInspectorPort(): void {
-  if (!isFlagged('--inspect')) process.debugPort = 0
+  if (!hasFlag('--inspect')) process.debugPort = 0
 }
 
-function isFlagged(flag: string): boolean {
+function hasFlag(flag: string): boolean {
   return [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((text) => text.includes(flag))
 }
 
 /** What this process knows of itself; `requests` counts those of HTTP, where somebody does. */
 export function vitals(requests: () => number): () => Vitals {
-  const deaf = isFlagged(DEAF)
-  // The first sign of life comes before the program: without a flag nobody can have opened the inspector, and to ask would be a
-  // millisecond of the start.
-  let mayBeDebugged = isFlagged('--inspect')
+  const deaf = hasFlag(DEAF)
+  // The first report leaves before the program runs, and to ask would load the inspector, a millisecond of the start. One that
+  // another preload has opened shows in the second.
+  let isFirst = true
   return () => {
     const { rss, heapUsed } = process.memoryUsage()
-    const debugged = mayBeDebugged && isDebugged()
-    mayBeDebugged = true
+    const debugged = (!isFirst || hasFlag('--inspect')) && isDebugged()
+    isFirst = false
     return {
       rss,
       heap: heapUsed,

@@ -23,15 +23,15 @@ export function isParts(payload: unknown): payload is EncodedParts {
   return kindOf(payload) === 'parts'
 }
 
-/** Characters of another process's text that are looked at. */
-const LOOKED_AT = 16 * 1024
+/** Characters of another process's text that are parsed to be checked. */
+const MAX_PARSED = 16 * 1024
 
 /**
- * An opaque payload that many will read as an inline one, which costs each of them half as much. Another process has made the
- * text, and in a line it must not be able to end that or to leave it open: it is JSON, of one line, or it stays as it is.
+ * An opaque payload as an inline one, for a message with several readers: each is spared a text in a text. The text is another
+ * process's and is written unescaped, so it is parsed first; what is not one line of JSON stays opaque.
  */
-export function inlined(payload: Payload): Payload {
-  if (typeof payload !== 'string' || payload.length > LOOKED_AT || payload.includes('\n')) return payload
+export function inlineIfJson(payload: Payload): Payload {
+  if (typeof payload !== 'string' || payload.length > MAX_PARSED || payload.includes('\n')) return payload
   try {
     return isObject(JSON.parse(payload)) ? new InlineText(payload) : payload
   } catch {

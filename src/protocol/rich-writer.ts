@@ -15,7 +15,8 @@ import {
 
 /**
  * Writes a value in the rich form, and finds on the way what cannot be sent at all, and where. What would arrive as
- * something else (a function, a symbol, an instance of a class) is refused, and not dropped.
+ * something else (a function, a symbol, an instance of a class) is refused, and not dropped. Properties whose key is a symbol
+ * are left out, as JSON, structuredClone and superjson do.
  *
  * One pass, by a stack of its own, so that a long list overflows nothing. An object that is met twice is written twice, as
  * JSON does it. Where one contains itself there is no end to that: then the value is written anew with references.

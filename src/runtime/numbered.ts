@@ -2,7 +2,7 @@
 const PLACES = 64
 
 /**
- * Things under numbers that only go up, each kept for a short while: calls that wait for their answer.
+ * Things under numbers that go up, and may come round; each kept for a short while: calls that wait for their answer.
  *
  * A `Map` does that, and costs more than it seems to. V8 makes a new table for it every few hundred entries, and an old
  * table, which still holds all that was in it, points to the next one: as soon as one of them has become old enough to be
@@ -11,7 +11,7 @@ const PLACES = 64
  * another number is kept aside.
  */
 export class Numbered<T> {
-  /** What is or was at each place; nothing says whether it is there but the thing itself. */
+  /** Which number last had each place: it counts only while there is a thing. */
   #numbers: number[] = new Array<number>(PLACES).fill(0)
   #things: (T | undefined)[] = new Array<T | undefined>(PLACES).fill(undefined)
   #mask = PLACES - 1

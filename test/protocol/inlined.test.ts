@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { batchText } from '../../src/protocol/codec.js'
 import { BATCH_TAG, type Payload } from '../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../src/protocol/payload.js'
-import { inlined } from '../../src/protocol/payload-forms.js'
+import { inlineIfJson } from '../../src/protocol/payload-forms.js'
 
 const line = (payload: Payload): string =>
   batchText({ cmd: BATCH_TAG, frames: [{ kind: 'message', channel: 'c', payload } as { readonly kind: string }] })
@@ -13,7 +13,7 @@ test.each([
   ['a text with a line break in it', 'a\nb'],
 ])('%s that another process has encoded is written as what it is', (_, value) => {
   const text = encodePayload(value, { opaque: true, limit: 1_000, root: 'value' }) as string
-  const written = JSON.parse(line(inlined(text)))
+  const written = JSON.parse(line(inlineIfJson(text)))
   expect(written.frames[0][2]).toEqual(JSON.parse(text))
   expect(decodePayload(written.frames[0][2], 'value')).toEqual(value)
 })
@@ -24,15 +24,15 @@ test.each([
   ['what has a line break between its parts', '{"plain":\n1}'],
   ['what is no object', '[1]'],
   ['nothing', ''],
-  ['what is longer than is looked at', JSON.stringify({ plain: 'x'.repeat(20_000) })],
+  ['what is longer than is parsed', JSON.stringify({ plain: 'x'.repeat(20_000) })],
 ])('%s stays a text, which its receiver reads or refuses', (_, text) => {
-  expect(inlined(text)).toBe(text)
-  expect(JSON.parse(line(inlined(text))).frames).toEqual([['message', 'c', text, null, null]])
-  expect(line(inlined(text))).not.toContain('\n')
+  expect(inlineIfJson(text)).toBe(text)
+  expect(JSON.parse(line(inlineIfJson(text))).frames).toEqual([['message', 'c', text, null, null]])
+  expect(line(inlineIfJson(text))).not.toContain('\n')
 })
 
 test('what is inline already, or nothing, stays as it is', () => {
   const inline = { plain: 1 }
-  expect(inlined(inline)).toBe(inline)
-  expect(inlined(undefined)).toBeUndefined()
+  expect(inlineIfJson(inline)).toBe(inline)
+  expect(inlineIfJson(undefined)).toBeUndefined()
 })

@@ -34,10 +34,12 @@ const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '60' }, interpreted: { type: 'boolean', default: false } },
 })
 const minutes = Number(values.minutes)
-/** Memory is not looked at before: V8 compiles for that long what each kind of fault and end makes hot. */
+/** Memory is not judged before: V8 compiles for that long what each kind of fault and end makes hot. */
 const WARM_UP = 1 / 2
 /** Seconds from one look at the memory to the next. */
 const MEMORY_EVERY = 5
+/** Looks without which a slope says nothing. */
+const FEWEST = 12
 /** No request may be older than that, ms: the longest deadline, a reload's drain, and a busy machine. */
 const HUNG = 15_000
 
@@ -77,9 +79,9 @@ await ended
 const last = told.at(-1)
 const calls = Object.values(last?.outcomes ?? {}).reduce((sum, count) => sum + count, 0)
 const samples = memory.slice(Math.floor(memory.length * WARM_UP))
-const growth = (what: keyof Memory, of = samples): Slope =>
+const growth = (what: keyof Memory, among = samples): Slope =>
   slopeOf(
-    of.map((sample) => sample[what] / 1e6),
+    among.map((sample) => sample[what] / 1e6),
     { every: MEMORY_EVERY },
   )
 const rss = growth('rss')
@@ -99,11 +101,14 @@ const slope = ({ perHour, low, high }: Slope): string =>
 console.log(
   `memory of the primary, slope: RSS ${slope(rss)}, heap ${slope(heap)}; RSS now ${((samples.at(-1)?.rss ?? 0) / 1e6).toFixed(0)} MB`,
 )
-// What settles grows less and less; what leaks, evenly.
-const quarter = Math.ceil(memory.length / 4)
-const quarters = [0, 1, 2, 3].map((from) => growth('rss', memory.slice(from * quarter, (from + 1) * quarter)))
-console.log(`RSS in each quarter of the run: ${quarters.map(slope).join(', ')}`)
 console.log(isFlat ? 'not different from zero' : 'GROWS')
+// What settles grows less and less; what leaks, evenly.
+const quarters = [0, 1, 2, 3].map((index) => {
+  const [from, to] = [index, index + 1].map((bound) => Math.floor((bound * memory.length) / 4))
+  return memory.slice(from, to)
+})
+if (quarters.every(({ length }) => length >= FEWEST))
+  console.log(`RSS in each quarter of the run: ${quarters.map((quarter) => slope(growth('rss', quarter))).join(', ')}`)
 for (const line of wrong) console.log(`WRONG: ${line}`)
 process.exit(hung > 0 || oldest >= HUNG || !isFlat || wrong.length > 0 ? 1 : 0)
 

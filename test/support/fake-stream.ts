@@ -7,6 +7,8 @@ export class FakeStream implements ByteStream {
   chunk = Number.POSITIVE_INFINITY
   /** While true it takes nothing: what is written stays in its memory. */
   stuck = false
+  /** Bytes that were read straight to where they belong. */
+  placed = 0
   paused = false
   #receiver: ByteReceiver | undefined
   readonly #out: Buffer[] = []
@@ -74,11 +76,29 @@ export class FakeStream implements ByteStream {
   }
 
   #take(): void {
-    while (this.#receiver && !this.paused && this.#in.length > 0) this.#receiver.data(this.#in.shift() as Buffer)
+    while (this.#receiver && !this.paused && this.#in.length > 0) this.#read(this.#receiver, this.#in.shift() as Buffer)
     if (!this.#ended || this.#in.length > 0 || this.paused) return
     const receiver = this.#receiver
     this.#receiver = undefined
     receiver?.closed()
+  }
+
+  /** Into the place that the receiver has for it, or into a memory that is used again at once. */
+  #read(receiver: ByteReceiver, bytes: Buffer): void {
+    const place = receiver.place?.()
+    if (!place) {
+      const scratch = Buffer.from(bytes)
+      try {
+        receiver.data(scratch)
+      } finally {
+        scratch.fill(0xff)
+      }
+      return
+    }
+    const count = bytes.copy(place)
+    this.placed += count
+    if (count < bytes.length) this.#in.unshift(bytes.subarray(count))
+    receiver.placed?.(count)
   }
 
   #end(): void {

@@ -3,7 +3,7 @@ import { toRecord } from '../../protocol/error-record.js'
 import { CallTimeoutError, type MailboxFullError, type TroupeError } from '../../protocol/errors.js'
 import type { AckFrame, MessageFrame, PublishFrame, ReceiptFrame, SubscribeFrame } from '../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
-import { inlined } from '../../protocol/payload-forms.js'
+import { inlineIfJson } from '../../protocol/payload-forms.js'
 import type { Clock, Timer } from '../clock.js'
 import type { DropLog } from '../drop-log.js'
 import type { OverflowEvent } from '../overflow-event.js'
@@ -75,7 +75,7 @@ export class Broadcast {
     this.#reached = subscribers
     // The primary has no direct links.
     const from = publisher.ref.incarnation || undefined
-    const payload = subscribers.length > 1 ? inlined(frame.payload) : frame.payload
+    const payload = subscribers.length > 1 ? inlineIfJson(frame.payload) : frame.payload
     // One for all, so that it is written once (`compact.ts`).
     const message = { kind: 'message', channel, payload, receipt, from } as const
     for (const subscriber of subscribers) {

@@ -28,7 +28,7 @@ export interface CallContextFields {
   readonly chain: readonly ChainLink[]
 }
 
-/** What ends when the call ends that it belongs to. */
+/** What is told when the running call is given up. */
 export interface AbortListener {
   aborted(reason: Error): void
 }
@@ -138,34 +138,40 @@ export class CallContext implements CurrentCall {
   }
 }
 
-/** One per copy of the library, because `currentCall` is a plain function. Costs nothing until the first `run`. */
+/** One per copy of the library, because `currentCall` is a plain function. Costs nothing until the first call is run. */
 const storage = new AsyncLocalStorage<CallContext>()
 
+/**
+ * The scope in which methods begin: they see no store of whoever called, be it this process or another. Made at import, where
+ * programs have none.
+ */
+const scope = new AsyncResource('TroupeCalls', { requireManualDestroy: true })
+let scopeRestores: boolean | undefined
+
 export function runInContext<A extends unknown[], T>(context: CallContext, run: (...args: A) => T, ...args: A): T {
-  takesBack ??= doesTakeBack()
-  return takesBack
-    ? scope.runInAsyncScope(enter<A, T>, undefined, context, run, args)
-    : storage.run(context, run, ...args)
+  scopeRestores ??= probeScopeRestores()
+  return scope.runInAsyncScope(scopeRestores ? enter<A, T> : runWith<A, T>, undefined, context, run, args)
 }
 
 /**
- * Where node keeps contexts in frames, from 24 on, `run` makes two of them for each call, and the second, which takes back the
- * first, costs five times as much. A scope takes it back for nothing there. It is made when nobody's context can be in it.
+ * Node 24 keeps the stores in an immutable frame. `run` makes one to enter and one to leave, and the second costs five times the
+ * first; leaving the scope restores the outer one for nothing. Node 20 and 22 keep in the resource what `enterWith` sets.
  */
-const scope = new AsyncResource('TroupeCalls', { requireManualDestroy: true })
-let takesBack: boolean | undefined
+function probeScopeRestores(): boolean {
+  const probe = new AsyncLocalStorage<boolean>()
+  scope.runInAsyncScope(() => probe.enterWith(true))
+  const isKept = scope.runInAsyncScope(() => probe.getStore()) === true
+  probe.disable()
+  return !isKept
+}
 
 function enter<A extends unknown[], T>(context: CallContext, run: (...args: A) => T, args: A): T {
   storage.enterWith(context)
   return run(...args)
 }
 
-function doesTakeBack(): boolean {
-  const probe = new AsyncLocalStorage<boolean>()
-  scope.runInAsyncScope(() => probe.enterWith(true))
-  const isThere = scope.runInAsyncScope(() => probe.getStore()) === true
-  probe.disable()
-  return !isThere
+function runWith<A extends unknown[], T>(context: CallContext, run: (...args: A) => T, args: A): T {
+  return storage.run(context, run, ...args)
 }
 
 /** Runs what belongs to no call, though one may have led to it. */

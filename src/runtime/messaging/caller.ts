@@ -145,8 +145,7 @@ class OutgoingCall extends Request<Answer> implements AbortListener {
   /** What takes back that its signal gives it up. */
   offSignal: (() => void) | undefined
   #context: CallContext | undefined
-  /** Among those that end with the context. */
-  #place = 0
+  #registration = 0
   readonly #to: WireTarget
   readonly #method: string
   readonly #ends: CallEnds
@@ -175,12 +174,12 @@ class OutgoingCall extends Request<Answer> implements AbortListener {
   /** It is given up when the running call is that makes it. */
   belongTo(context: CallContext): void {
     this.#context = context
-    this.#place = context.onAbort(this)
+    this.#registration = context.onAbort(this)
   }
 
   settle(answer: Answer): void {
     this.offSignal?.()
-    this.#context?.offAbort(this.#place)
+    this.#context?.offAbort(this.#registration)
     this.#ends.forget(this.id)
     this.#resolve(answer)
   }

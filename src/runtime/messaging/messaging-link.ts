@@ -6,7 +6,7 @@ import { within } from '../within.js'
 /** The way to the router, as this process's messaging uses it. */
 export interface MessagingLink {
   send(frame: MessagingUpFrame): void
-  /** Has the link all that it may hold, by which a message to there goes? The primary has none; its router refuses by target. */
+  /** Whether the link by which a message to there would go holds all that it may. False in the primary, whose router refuses by target. */
   isFull(to: WireTarget): boolean
   /** What is sent there goes over a direct link, where binary values travel as bytes. */
   carriesBytes?(to: WireTarget): boolean

@@ -20,11 +20,14 @@ interface Incomplete {
   filled: number
 }
 
+/** No worker of ours writes that. What is wrong with it, from "a batch …" on. */
+export class CorruptBatch extends Error {}
+
 /** A part of which less is missing is copied: it arrives together with what follows it. */
 const WORTH_ITS_READ = 16 * 1024
 
 /** Read at once: a third of what the kernel holds for a unix socket, so that whoever writes goes on while this side reads. */
-const AT_A_TIME = 64 * 1024
+export const READ_SIZE = 64 * 1024
 
 /** Makes batches of frames of the bytes that come (`stream-batch.ts`). */
 export class StreamReader<In> {
@@ -50,7 +53,7 @@ export class StreamReader<In> {
     const batch = this.#incomplete
     const part = batch?.parts[batch.index]
     if (!batch || !part || this.#arrived.length > 0 || part.length - batch.filled < WORTH_ITS_READ) return undefined
-    return part.subarray(batch.filled, batch.filled + AT_A_TIME)
+    return part.subarray(batch.filled, batch.filled + READ_SIZE)
   }
 
   /** So many bytes have come to the place that was given last. */
@@ -58,7 +61,7 @@ export class StreamReader<In> {
     if (this.#incomplete) this.#incomplete.filled += count
   }
 
-  /** The frames of the next batch, once it is there as a whole. Throws, from "a batch …" on, what is wrong with it. */
+  /** The frames of the next batch, once it is there as a whole. Throws `CorruptBatch`. */
   next(): readonly In[] | undefined {
     this.#incomplete ??= this.#begin()
     return this.#incomplete && this.#fill(this.#incomplete)
@@ -70,7 +73,7 @@ export class StreamReader<In> {
     const [textLength, partsLength] = [arrived.peek(0), arrived.peek(4)]
     // Twice, because a batch is closed by the frame that is too much for it.
     const most = 2 * this.#options.frameLimit + BATCH_SIZE * 3
-    if (textLength + partsLength > most) throw new Error(`a batch of ${textLength + partsLength} bytes`)
+    if (textLength + partsLength > most) throw new CorruptBatch(`a batch of ${textLength + partsLength} bytes`)
     if (arrived.length < HEADER + textLength) return undefined
     arrived.skip(HEADER)
     try {
@@ -78,7 +81,7 @@ export class StreamReader<In> {
       if (!Array.isArray(frames)) throw new Error('is no list of frames')
       return { frames, parts: placeParts(frames, partsLength), index: 0, filled: 0 }
     } catch (error) {
-      throw new Error(`a batch that ${(error as Error).message}`)
+      throw new CorruptBatch(`a batch that ${(error as Error).message}`)
     }
   }
 

@@ -5,7 +5,7 @@ import type { ByteStream } from './byte-stream.js'
 import type { StandInFor } from './ipc.js'
 import { MessageTooLargeError } from './line-limit.js'
 import { toBytes, type WrittenFrame, writeFrame } from './stream-batch.js'
-import { StreamReader, type StreamReaderOptions } from './stream-reader.js'
+import { CorruptBatch, StreamReader, type StreamReaderOptions } from './stream-reader.js'
 
 export interface StreamOptions<In> extends StreamReaderOptions<In> {
   /** Frames that may wait, `limits.link`. */
@@ -18,8 +18,8 @@ export interface StreamOptions<In> extends StreamReaderOptions<In> {
 }
 
 /**
- * A link over a stream of bytes. Frames of one turn of the event loop leave in one write, large ones sooner; while the stream takes no more
- * they wait here, counted. Its reader can be told to wait: nothing is then read, and whoever writes is held up.
+ * A link over a stream of bytes. Frames wait for the end of the turn, or until they hold `AT_ONCE` characters together; while
+ * the stream takes no more they wait here, counted. Its reader can be told to wait: nothing is then read, and whoever writes is held up.
  */
 export class StreamTransport<Out extends { readonly kind: string }, In> implements Transport<Out, In> {
   readonly #stream: ByteStream
@@ -36,8 +36,9 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   #open = true
   #flush: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
   readonly #reader: StreamReader<In>
-  /** Read, and not given to the receiver yet. */
+  /** The last batch that has been read, and how many of its frames the receiver has. */
   #frames: readonly In[] = []
+  #given = 0
   #delivering = false
   #held = false
   /** The stream has ended; told when all that came before has been given. */
@@ -54,8 +55,11 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
     stream.receive({
       data: (bytes) => {
         this.#reader.add(bytes)
-        this.#deliver()
-        this.#reader.keep()
+        try {
+          this.#deliver()
+        } finally {
+          this.#reader.keep()
+        }
       },
       place: () => this.#reader.place(),
       placed: (count) => {
@@ -220,18 +224,13 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
 
   /** Gives the frames that have been read, or reads the next batch. False when there is nothing more to do. */
   #next(): boolean {
-    if (this.#frames.length === 0) return this.#readBatch()
-    const frames = this.#frames
-    this.#frames = []
-    for (let index = 0; index < frames.length; index++) {
-      this.#receiver?.frame(frames[index] as In)
-      if (this.#closed) return false
-      if (this.#held) {
-        this.#frames = frames.slice(index + 1)
-        return false
-      }
+    while (this.#given < this.#frames.length) {
+      this.#receiver?.frame(this.#frames[this.#given++] as In)
+      if (this.#closed || this.#held) return false
     }
-    return true
+    this.#frames = []
+    this.#given = 0
+    return this.#readBatch()
   }
 
   #readBatch(): boolean {
@@ -240,7 +239,8 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
       if (frames) this.#frames = frames
       return frames !== undefined
     } catch (error) {
-      return this.#corrupt((error as Error).message)
+      if (!(error instanceof CorruptBatch)) throw error
+      return this.#corrupt(error.message)
     }
   }
 

@@ -3,6 +3,7 @@ import type { Overflow } from '../../../src/protocol/contract.js'
 import { fromRecord, toRecord } from '../../../src/protocol/error-record.js'
 import { RemoteError, WorkerGoneError } from '../../../src/protocol/errors.js'
 import type { MessageFrame, ReceiptFrame } from '../../../src/protocol/frames.js'
+import { InlineText } from '../../../src/protocol/payload-forms.js'
 import { DropLog } from '../../../src/runtime/drop-log.js'
 import { Broadcast } from '../../../src/runtime/messaging/broadcast.js'
 import { Endpoint } from '../../../src/runtime/messaging/endpoint.js'
@@ -77,6 +78,19 @@ test('a publish goes once to each process that has subscribed to that channel', 
   expect(one.payloads()).toEqual(['x'])
   expect(two.payloads()).toEqual([])
   expect(three.payloads()).toEqual([])
+})
+
+test('what several get is inline, one for all, and what one gets is left as it came', () => {
+  const payload = '{"plain":1}'
+  one.subscribe()
+  three.publish({ payload })
+  expect(one.payloads()).toEqual([payload])
+  two.subscribe()
+  three.publish({ payload })
+  expect(one.payloads()[1]).toBeInstanceOf(InlineText)
+  expect(one.payloads()[1]).toBe(two.payloads()[0])
+  three.publish({ payload: 'no JSON' })
+  expect(two.payloads()[1]).toBe('no JSON')
 })
 
 test("the publisher's own process is among them, unless it says otherwise", () => {

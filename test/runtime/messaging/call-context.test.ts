@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, test } from 'vitest'
 import {
   activeContext,
@@ -47,6 +48,35 @@ describe('inside a call', () => {
         deadline: 1_500,
         remaining: 400,
       })
+    })
+  })
+
+  test('sees no store of whoever called, and keeps none', async () => {
+    const theirs = new AsyncLocalStorage<string>()
+    const { context } = open()
+    await theirs.run('a request', async () => {
+      await runInContext(context, async () => {
+        expect(theirs.getStore()).toBeUndefined()
+        await Promise.resolve()
+        expect([theirs.getStore(), currentCall().method]).toEqual([undefined, 'resize'])
+        theirs.enterWith('set inside')
+      })
+      expect([theirs.getStore(), activeContext()]).toEqual(['a request', undefined])
+    })
+    runInContext(context, () => expect(theirs.getStore()).toBeUndefined())
+    expect([theirs.getStore(), activeContext()]).toEqual([undefined, undefined])
+  })
+
+  test('is its own when one begins inside another', async () => {
+    const [outer, inner] = [open({ method: 'outer' }).context, open({ method: 'inner' }).context]
+    await runInContext(outer, async () => {
+      const other = runInContext(inner, async () => {
+        await Promise.resolve()
+        return currentCall().method
+      })
+      expect(currentCall().method).toBe('outer')
+      expect(await other).toBe('inner')
+      expect(currentCall().method).toBe('outer')
     })
   })
 

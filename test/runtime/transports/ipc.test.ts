@@ -52,6 +52,18 @@ describe('writing', () => {
     expect(channel.sent).toHaveLength(1)
   })
 
+  test('16 KiB leave within the turn, and what follows at its end', async () => {
+    const { transport, channel } = open()
+    const large = (id: number): UpFrame => ({ kind: 'result', id, payload: `{"plain":"${'x'.repeat(10_000)}"}` })
+    transport.send(large(1))
+    expect(channel.sent).toEqual([])
+    transport.send(large(2))
+    transport.send(cancel(3))
+    expect(channel.sent).toEqual([{ cmd: BATCH_TAG, frames: [large(1), large(2)] }])
+    await allMicrotasks()
+    expect(channel.sent.slice(1)).toEqual([{ cmd: BATCH_TAG, frames: [cancel(3)] }])
+  })
+
   test('two turns make two messages', async () => {
     const { transport, channel } = open()
     transport.send(cancel(1))

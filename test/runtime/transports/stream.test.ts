@@ -70,6 +70,25 @@ describe('binary values', () => {
       expect(decoded(heard[1])).toEqual(VALUES[name])
     })
 
+  test.each([5_000, 65_536, 300_000, Number.POSITIVE_INFINITY])(
+    'of many bytes are read to where they belong, in pieces of %d',
+    async (chunk) => {
+      const { left, heard, streams, corrupt } = pair(chunk)
+      const sizes = [100_000, 3, 0, 20_000, 15_000, 250_000]
+      const values = sizes.map((size, index) => new Uint8Array(size).fill(index + 1))
+      left.send(result(values))
+      left.send(cancel(3))
+      left.send(result(values[0]))
+      await settled()
+      expect(heard.map(({ kind }) => kind)).toEqual(['result', 'cancel', 'result'])
+      expect(decoded(heard[0])).toEqual(values)
+      expect(decoded(heard[2])).toEqual(values[0])
+      expect(corrupt).toEqual([])
+      // What came in the same read as its header was copied.
+      if (chunk === 65_536) expect(streams[1].placed).toBeGreaterThan(200_000)
+    },
+  )
+
   test('are as they were when they were encoded', async () => {
     const { left, heard } = pair()
     const value = new Uint8Array([1, 2, 3])
@@ -109,6 +128,40 @@ describe('what cannot be read', () => {
     streams[0].write([Buffer.alloc(8, 0xff)])
     await settled()
     expect(corrupt).toEqual(['wrote a batch of 8589934590 bytes to a direct link'])
+  })
+})
+
+test('a receiver that throws loses nothing of what came in the same read', async () => {
+  const { streams, right, heard } = pair()
+  right.receive({
+    frame: (frame) => {
+      if (heard.push(frame) === 1) throw new Error('a bug of its own')
+    },
+    closed: () => {},
+  })
+  const failed = new Promise((resolve) => process.once('uncaughtException', resolve))
+  const frames = (...ids: number[]): Uint8Array[] => batch(JSON.stringify(ids.map(cancel)))
+  streams[0].write([...frames(1, 2), ...frames(3)])
+  expect(await failed).toEqual(new Error('a bug of its own'))
+  streams[0].write(frames(4))
+  await settled()
+  expect(heard).toEqual([1, 2, 3, 4].map(cancel))
+})
+
+describe('what is large', () => {
+  const large = (id: number): PeerFrame => ({ kind: 'result', id, payload: `{"plain":"${'x'.repeat(10_000)}"}` })
+
+  test('is written within the turn once 16 KiB wait, and only once', async () => {
+    const { left, streams, heard } = pair()
+    left.send(large(1))
+    expect(streams[0].unwritten).toBe(0)
+    left.send(large(2))
+    const written = streams[0].unwritten
+    expect(written).toBeGreaterThan(20_000)
+    left.send(cancel(3))
+    expect(streams[0].unwritten).toBe(written)
+    await settled()
+    expect(heard.map((frame) => (frame as { id: number }).id)).toEqual([1, 2, 3])
   })
 })
 

@@ -106,7 +106,7 @@ export class DirectSwitch implements MessagingLink {
     })
   }
 
-  /** A link of its own has limits of its own, which are looked at when the way is chosen. */
+  /** What goes over a direct link is not held up by a full one to the primary: whether that link is full, its directory knows. */
   isFull(to: WireTarget): boolean {
     return this.#options.primary.isFull(to) && !this.#links.to(to)
   }

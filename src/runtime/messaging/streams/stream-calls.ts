@@ -129,8 +129,8 @@ export class StreamCalls {
     }
     if (signal) open.release.push(this.#signals.on(signal, abort))
     if (context) {
-      const listener = context.onAbort({ aborted: abort })
-      open.release.push(() => context.offAbort(listener))
+      const registration = context.onAbort({ aborted: abort })
+      open.release.push(() => context.offAbort(registration))
     }
     return stream
   }

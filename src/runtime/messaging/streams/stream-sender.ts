@@ -63,7 +63,7 @@ export class StreamSender {
       closing ??= runInContext(context, () => closeIterator(items))
       return closing
     }
-    const listener = context.onAbort({
+    const registration = context.onAbort({
       aborted: () => {
         void close()
         this.#wake()
@@ -72,7 +72,7 @@ export class StreamSender {
     // Looked at, so that the deadline ends it when the reader is too frozen to say so.
     if (context.deadline !== Number.POSITIVE_INFINITY) void context.signal
     const outcome = await this.#pump(items, close)
-    context.offAbort(listener)
+    context.offAbort(registration)
     await closing
     this.#flush()
     return outcome
