@@ -2,11 +2,11 @@
  * The numbers of calls on their way, unique in the whole cluster: a target knows its calls by them, and a chain of calls is
  * compared by them. The router counts its own up from 1. Those of direct links are below zero: each meeting of two workers has
  * two blocks there, one for the calls of each side. Small numbers are written, read and kept for less: they have at most nine
- * digits until the 1 900th meeting of the cluster.
+ * digits until the 470th meeting of the cluster.
  */
 
 /** Numbers in one block. They come round again; `PeerLink.nextRoute` skips those in flight, of which there are far fewer. */
-const BLOCK = 2 ** 18
+const BLOCK = 2 ** 20
 
 export function isDirect(route: number): boolean {
   return route < 0

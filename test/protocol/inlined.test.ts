@@ -24,6 +24,7 @@ test.each([
   ['what has a line break between its parts', '{"plain":\n1}'],
   ['what is no object', '[1]'],
   ['nothing', ''],
+  ['half of a character', '{"plain":"\ud800x"}'],
   ['what is longer than is parsed', JSON.stringify({ plain: 'x'.repeat(20_000) })],
 ])('%s stays a text, which its receiver reads or refuses', (_, text) => {
   expect(inlineIfJson(text)).toBe(text)

@@ -140,38 +140,34 @@ export class CallContext implements CurrentCall {
 
 /** One per copy of the library, because `currentCall` is a plain function. Costs nothing until the first call is run. */
 const storage = new AsyncLocalStorage<CallContext>()
-
-/**
- * The scope in which methods begin: they see no store of whoever called, be it this process or another. Made at import, where
- * programs have none.
- */
-const scope = new AsyncResource('TroupeCalls', { requireManualDestroy: true })
-let scopeRestores: boolean | undefined
+let resourceRestores: boolean | undefined
 
 export function runInContext<A extends unknown[], T>(context: CallContext, run: (...args: A) => T, ...args: A): T {
-  scopeRestores ??= probeScopeRestores()
-  return scope.runInAsyncScope(scopeRestores ? enter<A, T> : runWith<A, T>, undefined, context, run, args)
+  resourceRestores ??= probeResourceRestores()
+  return resourceRestores
+    ? newResource().runInAsyncScope(enter<A, T>, undefined, context, run, args)
+    : storage.run(context, run, ...args)
 }
 
 /**
- * Node 24 keeps the stores in an immutable frame. `run` makes one to enter and one to leave, and the second costs five times the
- * first; leaving the scope restores the outer one for nothing. Node 20 and 22 keep in the resource what `enterWith` sets.
+ * Node 24 keeps the stores in an immutable frame, and `run` makes one to enter and one to leave, which costs more than all the rest.
+ * Leaving a resource restores the frame that it was made in. Node 20 and 22 keep in the resource what `enterWith` sets.
  */
-function probeScopeRestores(): boolean {
+function probeResourceRestores(): boolean {
+  const resource = newResource()
   const probe = new AsyncLocalStorage<boolean>()
-  scope.runInAsyncScope(() => probe.enterWith(true))
-  const isKept = scope.runInAsyncScope(() => probe.getStore()) === true
+  resource.runInAsyncScope(() => probe.enterWith(true))
+  const isKept = resource.runInAsyncScope(() => probe.getStore()) === true
   probe.disable()
   return !isKept
 }
 
+const newResource = (): AsyncResource => new AsyncResource('TroupeCall', RESOURCE)
+const RESOURCE = { requireManualDestroy: true }
+
 function enter<A extends unknown[], T>(context: CallContext, run: (...args: A) => T, args: A): T {
   storage.enterWith(context)
   return run(...args)
-}
-
-function runWith<A extends unknown[], T>(context: CallContext, run: (...args: A) => T, args: A): T {
-  return storage.run(context, run, ...args)
 }
 
 /** Runs what belongs to no call, though one may have led to it. */

@@ -3,6 +3,7 @@ import { ClusterClosedError, RemoteError } from '../../protocol/errors.js'
 import type { MessageFrame, MessagingUpFrame, Payload } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import { decodePayload } from '../../protocol/payload.js'
+import { InlineText, isInlineText } from '../../protocol/payload-forms.js'
 import { isThenable } from '../../protocol/thenable.js'
 import { toThrown } from '../../protocol/thrown.js'
 import type { Logger } from '../logger.js'
@@ -92,10 +93,13 @@ export class Subscriptions {
   /** Hands a message to every handler, each with what one decoding gave; answers when an answer is due. */
   dispatch({ channel, payload, receipt }: MessageFrame): void {
     const { handlers } = this.#channels.get(channel) ?? NOBODY
+    // Decoded anew for each handler: none can change what another one gets.
+    const isParsed = typeof payload === 'object' && !isInlineText(payload)
+    const anew = handlers.size > 1 && isParsed ? new InlineText(JSON.stringify(payload)) : payload
     const outcomes: Outcome[] = []
     // Those of now: one that a handler adds gets the next message. One that a handler takes away gets nothing more.
     for (const handler of [...handlers.keys()])
-      if (handlers.has(handler)) outcomes.push(this.#handle(channel, handler, payload))
+      if (handlers.has(handler)) outcomes.push(this.#handle(channel, handler, anew))
     if (receipt === undefined) return
     const answer = (errors: readonly (ErrorRecord | undefined)[]): void => {
       this.#options.send({ kind: 'ack', receipt, error: errors.find((error) => error !== undefined) })
@@ -107,7 +111,6 @@ export class Subscriptions {
   /** Never throws, nor rejects: a handler that throws is reported, spares the others, and fails this process's acknowledgement. */
   #handle(channel: string, handler: Handler, payload: Payload): Outcome {
     try {
-      // Decoded anew for each handler: none can change what another one gets.
       const value = decodePayload(payload, `the message on ${channel}`)
       // In the primary itself, messages come from the very method that publishes them.
       const returned = runOutsideCalls(() => handler(value))

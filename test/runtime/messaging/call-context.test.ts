@@ -51,15 +51,14 @@ describe('inside a call', () => {
     })
   })
 
-  test('sees no store of whoever called, and keeps none', async () => {
+  test('leaves the stores of others as they are, and none of its own', async () => {
     const theirs = new AsyncLocalStorage<string>()
     const { context } = open()
     await theirs.run('a request', async () => {
       await runInContext(context, async () => {
-        expect(theirs.getStore()).toBeUndefined()
+        expect(theirs.getStore()).toBe('a request')
         await Promise.resolve()
-        expect([theirs.getStore(), currentCall().method]).toEqual([undefined, 'resize'])
-        theirs.enterWith('set inside')
+        expect([theirs.getStore(), currentCall().method]).toEqual(['a request', 'resize'])
       })
       expect([theirs.getStore(), activeContext()]).toEqual(['a request', undefined])
     })

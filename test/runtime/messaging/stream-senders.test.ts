@@ -324,6 +324,27 @@ describe('a generator', () => {
     expect(seen.made).toBe(0)
   })
 
+  test('goes on under a number whose former stream ends only now', async () => {
+    const gates: (() => void)[] = []
+    const s = start({
+      async *held() {
+        await new Promise<void>((open) => gates.push(open))
+        yield 1
+      },
+      async *count() {
+        for (let n = 0; n < 6; n++) yield n
+      },
+    })
+    const route = await s.read('held')
+    s.actor.cancel(route)
+    await s.clock.settle()
+    await s.read('count', [], {}, { route })
+    gates[0]?.()
+    await s.clock.settle()
+    expect(await s.take(4, route)).toBe(true)
+    expect(s.items(route)).toEqual([0, 1, 2, 3, 4, 5])
+  })
+
   test('may be anything that can be iterated', async () => {
     let returned = 0
     const list = (): AsyncIterable<number> => ({

@@ -128,6 +128,23 @@ describe('a message', () => {
     expect(heard).toEqual([{ list: [1] }])
   })
 
+  test.each([
+    ['inline', { plain: { list: [1] } }],
+    ['rich', { rich: { json: { list: ['1'] }, meta: { v: 2, values: { list: ['set', { 0: ['bigint'] }] } } } }],
+  ])('is one for each also when it came %s, as part of a message', (_, payload) => {
+    const got: unknown[] = []
+    const take = (value: unknown): void => {
+      got.push(structuredClone(value))
+      Object.assign(value as object, { list: 'changed' })
+    }
+    s.subscriptions.add('news', take)
+    s.subscriptions.add('news', take)
+    s.subscriptions.dispatch({ kind: 'message', channel: 'news', payload })
+    expect(got).toHaveLength(2)
+    expect(got[1]).toEqual(got[0])
+    expect(got[0]).not.toEqual({ list: 'changed' })
+  })
+
   test('that a handler throws at is reported, and the others get it all the same', () => {
     const heard: unknown[] = []
     s.subscriptions.add('news', () => {

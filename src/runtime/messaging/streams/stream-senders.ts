@@ -49,7 +49,8 @@ export class StreamSenders {
     try {
       return await sender.run(iterator)
     } finally {
-      this.#running.delete(route)
+      // A number may be in use again, long after its reader has left.
+      if (this.#running.get(route) === sender) this.#running.delete(route)
     }
   }
 }
