@@ -11,6 +11,8 @@ export interface SuiteOptions {
   readonly seconds: number
   /** Only what a target speaks of. */
   readonly quick: boolean
+  /** And of that, of each shape the first. */
+  readonly isGlance: boolean
   /** Only these candidates, if any, or these shapes. */
   readonly only: readonly string[]
   /** A folder: every process writes its CPU profile there, which slows all of them. */
@@ -84,8 +86,9 @@ function isWanted(title: string, rivals: readonly Rival[], { quick, only }: Suit
   return only.length === 0 || rivals.some(({ name }) => only.includes(name)) || only.includes(US)
 }
 
-function contendersOf({ rivals }: MessageShape, { quick, only }: SuiteOptions): Entry[] {
-  const named = [US, ...rivals.filter((rival) => !quick || isJudged(rival)).map(({ name }) => name)]
+function contendersOf({ rivals }: MessageShape, { quick, isGlance, only }: SuiteOptions): Entry[] {
+  const wanted = rivals.filter((rival) => !quick || isJudged(rival)).slice(0, isGlance ? 1 : undefined)
+  const named = [US, ...wanted.map(({ name }) => name)]
   const candidates = only.filter((name) => SHAPES.every((shape) => shape.title !== name))
   return named.filter((name) => candidates.length === 0 || candidates.includes(name)).map(entryOf)
 }
