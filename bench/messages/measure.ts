@@ -34,9 +34,13 @@ export async function measure(name: string, measurement: Measurement): Promise<S
   const host = new Host(name, job, profiles)
   try {
     await host.next()
-    await host.drive({ inFlight: job.inFlight, first: 0, operations: warmUp, seconds: warmUpSeconds })
+    const warmed = await host.drive({ inFlight: job.inFlight, first: 0, operations: warmUp, seconds: warmUpSeconds })
     const before = host.cpu()
-    const { operations, seconds: took, latency } = await host.drive({ inFlight: job.inFlight, first: warmUp, seconds })
+    const {
+      operations,
+      seconds: took,
+      latency,
+    } = await host.drive({ inFlight: job.inFlight, first: warmed.operations, seconds })
     const after = host.cpu()
     const cpuOf = (from: number, to: number): number => ((to - from) * 1e6) / (operations * each)
     await host.stop()
