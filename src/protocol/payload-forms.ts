@@ -28,8 +28,8 @@ const MAX_PARSED = 16 * 1024
 
 /**
  * An opaque payload as an inline one, for a message with several readers: each is spared a text in a text. The text is another
- * process's and is written unescaped, so it is parsed first; what is not one line of JSON, or
- * not to be written in UTF-8, stays opaque.
+ * process's and is written unescaped, so it is parsed first; what is not one line of JSON, or not to
+ * be written in UTF-8, stays opaque.
  */
 export function inlineIfJson(payload: Payload): Payload {
   if (typeof payload !== 'string' || payload.length > MAX_PARSED || payload.includes('\n') || !payload.isWellFormed())

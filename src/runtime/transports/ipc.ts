@@ -8,7 +8,8 @@ import { closeHandle } from './channel-handle.js'
 /**
  * A link over Node's IPC channel. The primary holds one per child process, a worker holds one over `process`.
  *
- * Frames wait for the end of the turn, or until they hold `AT_ONCE` characters together, and leave in one `process.send`. While the channel does not take more (`send`
+ * Frames wait for the end of the turn, or until they hold `AT_ONCE` characters together, and leave in one `process.send`.
+ * While the channel does not take more (`send`
  * returned false), frames wait here, counted, until it has written what it has: Node itself would queue without end.
  */
 export interface IpcChannel {
