@@ -48,7 +48,7 @@ async function killMany() {
 /** What it does to this process's memory when another one, or this one, casts to a worker that is stopped. */
 async function castFrom(/** @type {number} */ sender) {
   // A primary that has been at work: V8 takes tens of MB for its garbage at the first storm, whoever it is for.
-  const atWork = await peakOf(() => castMany(cluster, 2, Math.min(casts, 50_000), SIZE))
+  const atWork = await peakOf(() => castMany(cluster, 2, 50_000, SIZE))
   const all = await peakOf(() => castToStopped(sender, casts))
   return { outcomes: all.result, growth: Math.max(0, all.peak - atWork.peak), dropped: cluster.stats().dropped }
 }
