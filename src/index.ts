@@ -46,7 +46,7 @@ export type { Balance, BalancePolicy, ConnectionInfo, PickWorker, WorkerLoad } f
 export type { ConnectionStats } from './runtime/connections/connection-stats.js'
 export type { HandOffEvent, HandOffStep } from './runtime/connections/hand-off-steps.js'
 export { createCluster } from './runtime/create-cluster.js'
-export type { RecordedFrame } from './runtime/evidence/flight-recorder.js'
+export type { RecordedFrame } from './runtime/evidence/recorded-link.js'
 export type { Sighting } from './runtime/evidence/sighting.js'
 export { joinCluster } from './runtime/join-cluster.js'
 export type { Limits, Timeouts } from './runtime/limits.js'

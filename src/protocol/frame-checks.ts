@@ -54,4 +54,18 @@ export const stage: Check = (value) =>
   (value.kind === 'unknown' ||
     (time(value.ms) &&
       (value.kind === 'running' || (value.kind === 'queued' && count(value.position) && texts(value.behind)))))
+/** How many of the last messages of a link are kept for the evidence: enough for what was going on, 5 kB per link. */
+export const RECORDED_FRAMES = 64
+export const passedOnLink: Check = (value) =>
+  Array.isArray(value) &&
+  value.length <= RECORDED_FRAMES &&
+  value.every(
+    (one) =>
+      Array.isArray(one) &&
+      time(one[0]) &&
+      flag(one[1]) &&
+      text(one[2]) &&
+      nullable(route)(one[3]) &&
+      nullable(text)(one[4]),
+  )
 export const room: Check = (value) => isObject(value) && amount(value.items) && amount(value.bytes)

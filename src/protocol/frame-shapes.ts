@@ -14,6 +14,7 @@ import {
   nullable,
   oneOf,
   optional,
+  passedOnLink,
   payload,
   peer,
   reference,
@@ -181,6 +182,7 @@ export const upShapes = shapesOf<UpFrame>({
   unlinked: {
     meeting: count,
     corrupt: optional(text),
+    recent: optional(passedOnLink),
   },
   parted: {},
   busy: {

@@ -193,7 +193,11 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     logger,
     fence: (ref, verdict) => supervisor.fence(ref, verdict),
   })
-  const broker = new LinkBroker({ place, fence: (ref, verdict) => supervisor.fence(ref, verdict) })
+  const broker = new LinkBroker({
+    place,
+    clock,
+    fence: (ref, verdict) => supervisor.fence(ref, verdict),
+  })
   const supervisor: Supervisor = new Supervisor({
     ...settings,
     clock,
@@ -243,9 +247,10 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
         connections.detach(ref)
         roster.left(ref.incarnation)
         router.detach(ref.incarnation, ending)
-        broker.gone(ref.incarnation)
+        const told = broker.gone(ref.incarnation)
         // Behind all that it had sent by way of the router.
         if (place) roster.tell({ kind: 'gone', incarnation: ref.incarnation, ending })
+        return told
       },
       event(name, detail) {
         events.emit(name, detail)

@@ -1,7 +1,8 @@
 import { type ExitEvent, type PrimaryCluster, WorkerGoneError } from 'troupe'
 import { afterEach, describe, expect, it } from 'vitest'
 import { rejection } from '../support/outcome.js'
-import { endAll, fixture, sendSignal, startCluster } from '../support/processes.js'
+import { endAll, fixture, SOON, sendSignal, startCluster } from '../support/processes.js'
+import type { DirectMethods } from './fixtures/direct-worker.js'
 import type { Contract } from './fixtures/live-worker.js'
 
 afterEach(endAll)
@@ -9,7 +10,8 @@ afterEach(endAll)
 const start = (execArgv: string[] = []) =>
   startCluster<Contract>({ exec: fixture('live-worker'), workers: 1, execArgv })
 
-const exitOf = (cluster: PrimaryCluster<Contract>) => new Promise<ExitEvent>((resolve) => cluster.on('exit', resolve))
+const exitOf = (cluster: Pick<PrimaryCluster<Contract>, 'on'>) =>
+  new Promise<ExitEvent>((resolve) => cluster.on('exit', resolve))
 
 describe('what is known of a worker that has ended', () => {
   it('it ran out of memory: V8 says so, and its calls are told with its last lines', async () => {
@@ -50,6 +52,44 @@ describe('what is known of a worker that has ended', () => {
     expect(calls.filter(({ id }) => !answered.has(id)).map(({ name }) => name)).toEqual(['hang'])
     expect(recent.every(({ ago }, index) => ago <= (recent[index - 1]?.ago ?? Number.POSITIVE_INFINITY))).toBe(true)
     expect(JSON.stringify(recent)).not.toContain('password')
+  })
+
+  it('what it was doing for other workers, and they for it, over direct links', async () => {
+    const cluster = await startCluster<{ worker: DirectMethods; primary: object }>({
+      exec: fixture('direct-worker'),
+      workers: 2,
+    })
+    await cluster.call(1, 'within', [2, 300])
+    await cluster.call(2, 'within', [1, 20])
+    const hung = cluster.call(1, 'outcomes', [2, 'never', 3, 20_000], { timeout: 30_000 })
+    await expect.poll(() => cluster.workers.get(2)?.calls, SOON).toBe(3)
+    const exit = exitOf(cluster)
+    sendSignal(cluster.workers.get(2)!.pid, 'SIGKILL')
+    const { recent } = await exit
+    await hung
+    expect(recent).toHaveLength(64)
+    const direct = recent.filter(({ peer }) => peer === 1)
+    expect(direct.slice(-3)).toMatchObject(Array(3).fill({ from: 'peer', kind: 'invoke', name: 'never' }))
+    expect(direct.filter(({ kind, from }) => kind === 'invoke' && from === 'worker').length).toBeGreaterThan(5)
+    const answers = direct.filter(({ kind, from }) => kind === 'result' && from === 'peer')
+    const asked = new Set(direct.filter(({ from }) => from === 'worker').map(({ id }) => id))
+    expect(answers.slice(1).every(({ id }) => asked.has(id))).toBe(true)
+    expect(recent.every(({ ago }, index) => ago <= (recent[index - 1]?.ago ?? Number.POSITIVE_INFINITY))).toBe(true)
+  })
+
+  it('its end is told soon when who could tell of it is frozen', async () => {
+    const cluster = await startCluster<{ worker: DirectMethods; primary: object }>({
+      exec: fixture('direct-worker'),
+      workers: 2,
+    })
+    await cluster.call(1, 'within', [2, 300])
+    const exit = exitOf(cluster)
+    const witness = cluster.workers.get(1)!.pid
+    sendSignal(witness, 'SIGSTOP')
+    sendSignal(cluster.workers.get(2)!.pid, 'SIGKILL')
+    const { recent } = await exit
+    sendSignal(witness, 'SIGCONT')
+    expect(recent.filter(({ peer }) => peer !== undefined)).toEqual([])
   })
 
   it('an orderly end says that it was asked for', async () => {

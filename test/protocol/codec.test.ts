@@ -71,7 +71,15 @@ const up = {
   live: { kind: 'live', listener: 1, live: 0, room: 'open', brief: 1, strays: 1, exhausted: 1 },
   link: { kind: 'link', incarnation: 2 },
   met: { kind: 'met', meeting: 1, listens: true },
-  unlinked: { kind: 'unlinked', meeting: 1, corrupt: 'wrote nothing' },
+  unlinked: {
+    kind: 'unlinked',
+    meeting: 1,
+    corrupt: 'wrote nothing',
+    recent: [
+      [1.5, true, 'invoke', -7, 'charge'],
+      [2, false, 'leave', null, null],
+    ],
+  },
   parted: { kind: 'parted' },
   busy: { kind: 'busy', calls: 1, served: 2 },
   fence: { kind: 'fence', peer: 2, n: 1 },

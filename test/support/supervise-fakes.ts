@@ -88,7 +88,7 @@ export function superviseFakes(
         if (removed) states.delete(slot.id)
         else if (slot.state.incarnation === incarnation) states.set(slot.id, publicState(slot))
       },
-      gone: ({ incarnation }) => {
+      gone: async ({ incarnation }) => {
         busy.delete(incarnation)
         log.push(`gone ${incarnation}`)
       },

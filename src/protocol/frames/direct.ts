@@ -33,7 +33,19 @@ export interface UnlinkedFrame {
   readonly kind: 'unlinked'
   readonly meeting: number
   readonly corrupt?: string | undefined
+  /** What has passed on it last, the oldest first: the other process may be unable to tell. */
+  readonly recent?: readonly PassedOnLink[] | undefined
 }
+
+/** One message without what it carried: when it passed here, whether it was sent or came, and what it is told by. */
+export type PassedOnLink = readonly [
+  at: number,
+  sent: boolean,
+  kind: string,
+  id: number | null,
+  /** The method. */
+  name: string | null,
+]
 
 /** The answer to `part`: no call comes to me on any link any more, and none is left that had come. */
 export interface PartedFrame {

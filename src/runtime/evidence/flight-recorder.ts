@@ -1,25 +1,9 @@
-import type { DownFrame, UpFrame } from '../../protocol/frames.js'
-import type { Receiver, Transport } from '../../protocol/transport.js'
+import { RECORDED_FRAMES } from '../../protocol/frame-checks.js'
+import type { DownFrame, PassedOnLink, PeerFrame, UpFrame } from '../../protocol/frames.js'
 import type { Clock } from '../clock.js'
 
-/** One message between the primary and a worker, without what it carried. */
-export interface RecordedFrame {
-  /** How long before the worker's end it passed the primary, ms. */
-  readonly ago: number
-  readonly from: 'primary' | 'worker'
-  /** What kind of message: `invoke` (a call to the worker), `result`, `call` (one that it makes), `publish`, `drain`, … */
-  readonly kind: string
-  /** The number that a question and its answer share. */
-  readonly id: number | undefined
-  /** The method that is called, or the channel. */
-  readonly name: string | undefined
-}
-
-/** How many of a worker's last frames are kept: enough for what it was doing, 5 kB per worker. */
-export const RECORDED_FRAMES = 64
-
 /** Frames that only say how things stand, several times a second: they would push out those that say what was done. */
-const UNTOLD: ReadonlySet<string> = new Set<(DownFrame | UpFrame)['kind']>([
+const UNTOLD: ReadonlySet<string> = new Set<(DownFrame | UpFrame | PeerFrame)['kind']>([
   'health',
   'probe',
   'progress',
@@ -36,7 +20,7 @@ const UNTOLD: ReadonlySet<string> = new Set<(DownFrame | UpFrame)['kind']>([
 
 interface Entry {
   at: number
-  from: RecordedFrame['from']
+  sent: boolean
   kind: string
   id: number | undefined
   name: string | undefined
@@ -77,8 +61,9 @@ interface Named {
 }
 
 /**
- * The last frames that passed between the primary and one worker. The primary keeps them, so that they survive the worker
- * whatever it dies of. Entries are used again and again, and hold nothing of a frame but names and numbers.
+ * The last frames that passed on one link, as one of its ends has seen them. The primary keeps those between it and each worker,
+ * and a worker those between it and another, so that they survive the other end whatever that dies of. Entries are used again
+ * and again, and hold nothing of a frame but names and numbers.
  */
 export class FlightRecorder {
   readonly #time: TurnTime
@@ -89,89 +74,27 @@ export class FlightRecorder {
     this.#time = time
   }
 
-  add(from: RecordedFrame['from'], frame: DownFrame | UpFrame): void {
+  add(sent: boolean, frame: DownFrame | UpFrame | PeerFrame): void {
     const { kind, id, route, receipt, ref, method, channel }: Named = frame as Named
     if (UNTOLD.has(kind)) return
     const index = this.#count++ % RECORDED_FRAMES
     let entry = this.#ring[index]
     if (!entry) {
-      entry = { at: 0, from, kind, id: undefined, name: undefined }
+      entry = { at: 0, sent, kind, id: undefined, name: undefined }
       this.#ring[index] = entry
     }
     entry.at = this.#time.now()
-    entry.from = from
+    entry.sent = sent
     entry.kind = kind
     entry.id = id ?? route ?? receipt ?? ref
     entry.name = method ?? channel
   }
 
   /** The oldest first. */
-  recent(): RecordedFrame[] {
-    const now = this.#time.now()
+  recent(): PassedOnLink[] {
     const oldest = this.#count % RECORDED_FRAMES
     const entries =
       this.#count < RECORDED_FRAMES ? this.#ring : [...this.#ring.slice(oldest), ...this.#ring.slice(0, oldest)]
-    return entries.map(({ at, from, kind, id, name }) => ({ ago: now - at, from, kind, id, name }))
-  }
-}
-
-/** A link of the primary to a worker, with a recorder and a counter on the line. */
-export class RecordedLink implements Transport<DownFrame, UpFrame> {
-  /** Calls and casts that were sent to the worker, by other workers over direct links too. */
-  invoked = 0
-  readonly #link: Transport<DownFrame, UpFrame>
-  readonly #recorder: FlightRecorder
-
-  constructor(link: Transport<DownFrame, UpFrame>, recorder: FlightRecorder) {
-    this.#link = link
-    this.#recorder = recorder
-  }
-
-  get full(): boolean {
-    return this.#link.full
-  }
-
-  /** What has passed here last. */
-  recent(): RecordedFrame[] {
-    return this.#recorder.recent()
-  }
-
-  get held(): number {
-    return this.#link.held
-  }
-
-  send(frame: DownFrame): void {
-    if (frame.kind === 'invoke') this.invoked++
-    this.#recorder.add('primary', frame)
-    this.#link.send(frame)
-  }
-
-  sendNow(frame: DownFrame, options?: { readonly handle?: unknown; readonly written?: () => void }): void {
-    this.#recorder.add('primary', frame)
-    this.#link.sendNow(frame, options)
-  }
-
-  receive(receiver: Receiver<UpFrame>): void {
-    this.#link.receive({
-      frame: (frame, handle) => {
-        this.#recorder.add('worker', frame)
-        if (frame.kind === 'busy') this.invoked += frame.served
-        receiver.frame(frame, handle)
-      },
-      handleLost: () => receiver.handleLost?.(),
-      closed: () => receiver.closed(),
-    })
-  }
-
-  flushed(): Promise<void> | undefined {
-    return this.#link.flushed()
-  }
-
-  drop(matches: (frame: DownFrame) => boolean): DownFrame | undefined {
-    return this.#link.drop(matches)
-  }
-
-  close(): void {
-    this.#link.close()
+    return entries.map(({ at, sent, kind, id, name }) => [at, sent, kind, id ?? null, name ?? null])
   }
 }

@@ -1,6 +1,6 @@
 import type { FailedStart, OutOfMemory, TroupeError } from '../../protocol/errors.js'
 import type { ListenAddress } from '../../protocol/frames.js'
-import type { RecordedFrame } from '../evidence/flight-recorder.js'
+import type { RecordedFrame } from '../evidence/recorded-link.js'
 import type { Sighting } from '../evidence/sighting.js'
 import type { OverflowEvent } from '../overflow-event.js'
 import type { Worn } from './recycle-policy.js'
@@ -23,7 +23,10 @@ export interface ExitEvent extends WorkerEvent {
   readonly outOfMemory: OutOfMemory
   /** The last it wrote to stderr, up to 8 KiB; empty when its stderr is not piped to the primary. */
   readonly output: string
-  /** The last 64 messages between the primary and it, the oldest first: what it was doing. Never their contents. */
+  /**
+   * The last 64 messages between it and the primary, or another worker over a direct link, the oldest first: what it was doing.
+   * Never their contents. What it said to a worker that died with it is not known.
+   */
   readonly recent: readonly RecordedFrame[]
 }
 

@@ -3,7 +3,7 @@ import type { HealthFrame, MemberRecord, WorkerState } from '../../protocol/fram
 import type { ProcessRef } from '../../protocol/ids.js'
 import { type MethodTable, NO_METHODS } from '../../protocol/method-table.js'
 import type { Timer } from '../clock.js'
-import type { RecordedLink } from '../evidence/flight-recorder.js'
+import type { RecordedLink } from '../evidence/recorded-link.js'
 import type { Child } from './child.js'
 import type { ExitEvent } from './events.js'
 import { Latch } from './latch.js'

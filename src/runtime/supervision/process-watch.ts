@@ -1,17 +1,10 @@
 import { describeExit, type FailedStart, type OutOfMemory } from '../../protocol/errors.js'
-import {
-  type DownFrame,
-  type HealthFrame,
-  type LifeUpFrame,
-  PROTOCOL_VERSION,
-  type UpFrame,
-  type WelcomeFrame,
-} from '../../protocol/frames.js'
+import { type HealthFrame, type LifeUpFrame, PROTOCOL_VERSION, type WelcomeFrame } from '../../protocol/frames.js'
 import type { ProcessRef, WorkerId } from '../../protocol/ids.js'
-import type { Transport } from '../../protocol/transport.js'
 import type { Clock } from '../clock.js'
-import { FlightRecorder, RecordedLink, TurnTime } from '../evidence/flight-recorder.js'
+import { FlightRecorder, TurnTime } from '../evidence/flight-recorder.js'
 import { lastLines, outOfMemory } from '../evidence/last-words.js'
+import { RecordedLink } from '../evidence/recorded-link.js'
 import type { Timeouts } from '../limits.js'
 import { within } from '../within.js'
 import type { ChildEvents, ChildExit, Launcher, LaunchSettings } from './child.js'
@@ -33,14 +26,17 @@ export interface ProcessEnding {
 /** What the supervisor tells its root, which tells the rest. */
 export interface SupervisorReports {
   /** A process was started; its link can be used. */
-  launched(ref: ProcessRef, link: Transport<DownFrame, UpFrame>): void
+  launched(ref: ProcessRef, link: RecordedLink): void
   /**
    * A process or its slot changed: `incarnation.phase` says what may be given to it. In a reload the new ones are reported as
    * ready before any old one is reported as draining, and that before it is sent `drain`. `removed`: the slot is no more.
    */
   member(incarnation: Incarnation, change: { readonly slot: Slot; readonly removed: boolean }): void
-  /** A process can answer no call any more. Told once per process, before its `exit` event. */
-  gone(ref: ProcessRef, ending: ProcessEnding): void
+  /**
+   * A process can answer no call any more. Told once per process, before its `exit` event, which waits for what others still
+   * have to tell of it.
+   */
+  gone(ref: ProcessRef, ending: ProcessEnding): Promise<void>
   event<E extends keyof ClusterEvents>(name: E, detail: ClusterEvents[E]): void
   /** What `join` is answered with. */
   welcome(): WelcomeFrame
@@ -216,7 +212,7 @@ export class ProcessWatch {
     incarnation.readyTimer?.cancel()
     incarnation.exitTimer?.cancel()
     const { reports, slots, clock } = this.#options
-    const recent = incarnation.link?.recent() ?? []
+    const at = clock.now()
     const killed = intended || incarnation.killed
     slots.changed(incarnation)
 
@@ -225,11 +221,12 @@ export class ProcessWatch {
     await within(clock, LAST_WORDS, read)
     const said = incarnation.child?.output() ?? ''
     const ending = { exitCode: code, signal, outOfMemory: outOfMemory({ code, signal, killed, output: said }) }
-    reports.gone(incarnation.ref, { pid: incarnation.pid, ...ending, output: lastLines(said) })
+    const told = reports.gone(incarnation.ref, { pid: incarnation.pid, ...ending, output: lastLines(said) })
 
     // Whoever hears of the exit finds its calls settled.
-    await Promise.all([read, new Promise<void>((resolve) => clock.nextTurn(resolve))])
+    await Promise.all([read, told, new Promise<void>((resolve) => clock.nextTurn(resolve))])
     const output = incarnation.child?.output() ?? ''
+    const recent = incarnation.link?.recent(at) ?? []
     const { verdict } = incarnation
     const memory = outOfMemory({ code, signal, killed, output })
     const event = { ...nameOf(incarnation), code, signal, intended, verdict, outOfMemory: memory, output, recent }

@@ -1,6 +1,8 @@
-import type { BrokeredFrame, DownFrame, Meeting } from '../../../protocol/frames.js'
+import type { BrokeredFrame, Meeting, UnlinkedFrame } from '../../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../../protocol/ids.js'
-import type { Transport } from '../../../protocol/transport.js'
+import type { Clock } from '../../clock.js'
+import type { RecordedLink } from '../../evidence/recorded-link.js'
+import { within } from '../../within.js'
 
 /** Where two processes may meet: a path that is nobody else's, and a secret. */
 export interface MeetingPlace {
@@ -11,14 +13,18 @@ export interface MeetingPlace {
 export interface LinkBrokerOptions {
   /** Absent: no links. */
   readonly place: MeetingPlace | undefined
+  readonly clock: Clock
   /** Ends a process that has written what none of ours writes. */
   readonly fence: (ref: ProcessRef, verdict: string) => void
 }
 
+/** How long a death may wait for what others have to tell of it, ms: their end of the link tells them at once. */
+const LAST_SEEN = 50
+
 /** A process that has joined. */
 interface Party {
   readonly ref: ProcessRef
-  readonly link: Pick<Transport<DownFrame, never>, 'send'>
+  readonly link: Pick<RecordedLink, 'send' | 'linkEnded'>
   /** It is about to be removed, and has no new links. */
   leaving: boolean
   /** It has said that nothing comes to it by links any more. */
@@ -31,6 +37,10 @@ interface Pair {
   readonly caller: Party
   readonly target: Party
   readonly key: string
+  /** There may be a link. */
+  met: boolean
+  /** Told when one of the two has said that there is none any more, or both are gone. */
+  onEnded: () => void
 }
 
 /**
@@ -54,16 +64,21 @@ export class LinkBroker {
     this.#parties.set(ref.incarnation, { ref, link, leaving: this.#closing, parted: false, onParted: [] })
   }
 
-  gone(incarnation: Incarnation): void {
+  /** Resolves when those who had links with that process have told what has passed there, or have been waited for long enough. */
+  async gone(incarnation: Incarnation): Promise<void> {
     const party = this.#parties.get(incarnation)
     if (!party) return
     this.#parties.delete(incarnation)
+    const told: Promise<void>[] = []
     for (const pair of [...this.#pairs.values()]) {
       if (pair.caller !== party && pair.target !== party) continue
-      this.#forget(pair)
-      if (pair.target === party) this.#refuse(pair.caller, incarnation)
+      const lives = this.#parties.has(otherOf(pair, party).ref.incarnation)
+      if (lives && pair.target === party) this.#refuse(pair.caller, incarnation)
+      if (lives && pair.met) told.push(this.#ended(pair))
+      else this.#forget(pair)
     }
     this.#hasParted(party)
+    await Promise.all(told)
   }
 
   receive(incarnation: Incarnation, frame: BrokeredFrame): void {
@@ -75,7 +90,7 @@ export class LinkBroker {
       case 'met':
         return this.#met(party, frame.meeting, frame.listens)
       case 'unlinked':
-        return this.#unlinked(party, frame.meeting, frame.corrupt)
+        return this.#unlinked(party, frame)
       case 'parted':
         return this.#hasParted(party)
     }
@@ -114,7 +129,8 @@ export class LinkBroker {
     const meeting = ++this.#lastMeeting
     const place = this.#options.place?.next(meeting)
     if (!place) return this.#refuse(caller, incarnation)
-    const pair: Pair = { caller, target, key, meeting: { meeting, with: target.ref, ...place } }
+    const where = { meeting, with: target.ref, ...place }
+    const pair: Pair = { caller, target, key, meeting: where, met: false, onEnded: () => {} }
     this.#pairs.set(meeting, pair)
     this.#byKey.set(key, pair)
     target.link.send({ kind: 'meet', ...pair.meeting, with: caller.ref })
@@ -123,30 +139,49 @@ export class LinkBroker {
   #met(party: Party, meeting: number, listens: boolean): void {
     const pair = this.#pairs.get(meeting)
     if (pair?.target !== party) return
+    pair.met = listens
     if (listens) return pair.caller.link.send({ kind: 'dial', ...pair.meeting })
     this.#forget(pair)
     this.#refuse(pair.caller, party.ref.incarnation)
   }
 
-  #unlinked(party: Party, meeting: number, corrupt: string | undefined): void {
+  #unlinked(party: Party, { meeting, corrupt, recent }: UnlinkedFrame): void {
     const pair = this.#pairs.get(meeting)
     if (!pair || (pair.caller !== party && pair.target !== party)) return
+    const other = otherOf(pair, party)
+    // That it has ended, with what has passed there, is yet to come.
+    if (corrupt !== undefined) return this.#options.fence(other.ref, `${corrupt} with worker ${party.ref.id}`)
+    if (recent) {
+      party.link.linkEnded(other.ref.id, recent, true)
+      other.link.linkEnded(party.ref.id, recent, false)
+    }
     this.#forget(pair)
-    const other = pair.caller === party ? pair.target : pair.caller
-    if (corrupt !== undefined) this.#options.fence(other.ref, `${corrupt} with worker ${party.ref.id}`)
+  }
+
+  async #ended(pair: Pair): Promise<void> {
+    const told = new Promise<void>((resolve) => {
+      pair.onEnded = resolve
+    })
+    await within(this.#options.clock, LAST_SEEN, told)
+    this.#forget(pair)
   }
 
   #refuse(caller: Party, incarnation: Incarnation): void {
     caller.link.send({ kind: 'undialled', incarnation })
   }
 
-  #forget({ meeting, key }: Pair): void {
+  #forget({ meeting, key, onEnded }: Pair): void {
     this.#pairs.delete(meeting.meeting)
     this.#byKey.delete(key)
+    onEnded()
   }
 
   #hasParted(party: Party): void {
     party.parted = true
     for (const resolve of party.onParted.splice(0)) resolve()
   }
+}
+
+function otherOf({ caller, target }: Pair, party: Party): Party {
+  return caller === party ? target : caller
 }

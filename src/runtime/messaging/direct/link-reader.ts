@@ -2,6 +2,7 @@ import type { Meeting, MessagingDownFrame, PeerFrame, UpFrame } from '../../../p
 import type { ProcessRef } from '../../../protocol/ids.js'
 import { blockOfRoute } from '../../../protocol/routes.js'
 import type { Clock } from '../../clock.js'
+import { FlightRecorder, TurnTime } from '../../evidence/flight-recorder.js'
 import type { RoutedCalls } from '../routed-calls.js'
 import { BusyReport } from './busy-report.js'
 import type { Parting } from './parting.js'
@@ -27,10 +28,13 @@ export interface LinkReaderOptions {
 export class LinkReader {
   readonly #options: LinkReaderOptions
   readonly #busy: BusyReport
+  /** For the flight recorders of all links. */
+  readonly #time: TurnTime
 
   constructor(options: LinkReaderOptions) {
     this.#options = options
     this.#busy = new BusyReport(options.clock, options.toPrimary)
+    this.#time = new TurnTime(options.clock)
   }
 
   /** Two have met. Whoever listened knows that the secret was right, and says so; the other waits for that. */
@@ -43,6 +47,7 @@ export class LinkReader {
       dialled,
       transport,
       linkLimit,
+      recorder: new FlightRecorder(this.#time),
       fence: (n) => toPrimary({ kind: 'fence', peer: ref.incarnation, n }),
       deliver: (frame) => (frame.kind === 'fence' ? link.fenceByPrimary(frame) : deliver(frame)),
     })
@@ -68,6 +73,7 @@ export class LinkReader {
 
   #read(link: PeerLink, frame: PeerFrame): void {
     const { calls, parting, deliver } = this.#options
+    link.recorder.add(false, frame)
     switch (frame.kind) {
       case 'invoke':
         return this.#invoked(link, frame)
@@ -123,7 +129,7 @@ export class LinkReader {
     closed(link)
     // It is known how its process ended, and all that it wrote has been read.
     if (link.ending) for (const ended of links.take(incarnation)) calls.gone(ended.endpoint, link.ending)
-    else toPrimary({ kind: 'unlinked', meeting: link.meeting })
+    toPrimary({ kind: 'unlinked', meeting: link.meeting, recent: link.recorder.recent() })
     parting.check()
   }
 }

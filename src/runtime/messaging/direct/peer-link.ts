@@ -2,6 +2,7 @@ import type { InvokeFrame, MessagingDownFrame, PeerFrame } from '../../../protoc
 import type { ProcessRef } from '../../../protocol/ids.js'
 import { blockOf, routeIn } from '../../../protocol/routes.js'
 import type { Transport } from '../../../protocol/transport.js'
+import type { FlightRecorder } from '../../evidence/flight-recorder.js'
 import { Numbered } from '../../numbered.js'
 import { type DownLink, type Ending, Endpoint } from '../endpoint.js'
 
@@ -19,6 +20,8 @@ export interface PeerLinkOptions {
   readonly dialled: boolean
   readonly transport: PeerTransport
   readonly linkLimit: number
+  /** Of what passes here, for whoever asks what the other process was doing when it ended. */
+  readonly recorder: FlightRecorder
   /** Sends a fence by way of the primary. */
   readonly fence: (n: number) => void
   /** What came by way of the primary, and may be read now. */
@@ -37,6 +40,7 @@ export class PeerLink {
   readonly endpoint: Endpoint
   /** Calls that have come from there and are not answered, by route. */
   readonly incoming = new Numbered<true>()
+  readonly recorder: FlightRecorder
   /** The block of the numbers of those. */
   readonly theirBlock: number
   /** The other side has accepted the link, and this side may send. */
@@ -63,11 +67,12 @@ export class PeerLink {
   #behind: MessagingDownFrame[] = []
 
   constructor(options: PeerLinkOptions) {
-    const { ref, meeting, transport, dialled, linkLimit } = options
+    const { ref, meeting, transport, dialled, linkLimit, recorder } = options
     this.#options = options
     this.ref = ref
     this.meeting = meeting
     this.transport = transport
+    this.recorder = recorder
     this.#ownBlock = blockOf(meeting, dialled)
     this.theirBlock = blockOf(meeting, !dialled)
     this.endpoint = new Endpoint(ref, this.#asDownLink(), linkLimit)
@@ -93,6 +98,7 @@ export class PeerLink {
   /** What has its place in the order of messages. */
   send(frame: PeerFrame): void {
     this.#takes('link')
+    this.recorder.add(true, frame)
     this.transport.send(frame)
   }
 

@@ -264,7 +264,41 @@ describe('the end of a link', () => {
     stream.die()
     await settled()
     expect(delivered.at(-1)).toEqual({ kind: 'cancel', id: theirs(1) })
-    expect(toPrimary.at(-1)).toEqual({ kind: 'unlinked', meeting: 5 })
+    expect(toPrimary.at(-1)).toEqual({ kind: 'unlinked', meeting: 5, recent: expect.any(Array) })
+  })
+})
+
+describe('what is told of a link that has ended', () => {
+  const recent = (): unknown => {
+    const last = toPrimary.at(-1)
+    return last?.kind === 'unlinked' && last.recent?.map(([, ...rest]) => rest)
+  }
+
+  test('what has passed there, by names and numbers, and when', async () => {
+    await link()
+    switcher.send(call(1))
+    await settled()
+    other.send({ kind: 'result', id: ours(1), payload: '{"plain":"secret"}' })
+    other.send(invoke(1))
+    await settled()
+    stream.die()
+    await settled()
+    expect(recent()).toEqual([
+      [false, 'open', null, null],
+      [true, 'invoke', ours(1), 'echo'],
+      [false, 'result', ours(1), null],
+      [false, 'invoke', theirs(1), 'echo'],
+    ])
+  })
+
+  test('also when word of the death was first', async () => {
+    await link()
+    switcher.send(call(1))
+    switcher.receive(gone)
+    await settled()
+    stream.die()
+    await settled()
+    expect(recent()).toContainEqual([true, 'invoke', ours(1), 'echo'])
   })
 })
 

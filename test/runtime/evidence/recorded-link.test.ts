@@ -1,0 +1,85 @@
+import { beforeEach, expect, test } from 'vitest'
+import { RECORDED_FRAMES } from '../../../src/protocol/frame-checks.js'
+import type { DownFrame, PassedOnLink, UpFrame } from '../../../src/protocol/frames.js'
+import type { Transport } from '../../../src/protocol/transport.js'
+import { FlightRecorder, TurnTime } from '../../../src/runtime/evidence/flight-recorder.js'
+import { RecordedLink } from '../../../src/runtime/evidence/recorded-link.js'
+import { memoryLink } from '../../../src/runtime/transports/memory.js'
+import { allMicrotasks, FakeClock } from '../../support/fake-clock.js'
+
+const SECRET = 'the password'
+const from = { id: 0, incarnation: 0 }
+
+let clock: FakeClock
+let worker: Transport<UpFrame, DownFrame>
+let link: RecordedLink
+
+beforeEach(() => {
+  clock = new FakeClock()
+  const [primary, other] = memoryLink<DownFrame, UpFrame>()
+  worker = other
+  link = new RecordedLink(primary, new FlightRecorder(new TurnTime(clock)))
+})
+
+test('keeps what passes in both directions, by names, numbers and times, and never what it carried', async () => {
+  const arrived: string[] = []
+  link.receive({ frame: ({ kind }) => arrived.push(kind), closed: () => arrived.push('closed') })
+  worker.receive({ frame: ({ kind }) => arrived.push(`worker ${kind}`), closed: () => {} })
+
+  link.send({ kind: 'invoke', route: 7, from, method: 'login', payload: SECRET })
+  await clock.advance(30)
+  worker.send({ kind: 'publish', channel: 'news', payload: SECRET, self: true })
+  worker.send({ kind: 'result', id: 7, payload: SECRET })
+  await clock.advance(5)
+  link.sendNow({ kind: 'drain', mode: 'stop', deadline: 1 })
+  link.close()
+  await allMicrotasks()
+
+  expect(arrived).toEqual(['worker invoke', 'publish', 'result', 'worker drain', 'closed'])
+  const peer = undefined
+  const recent = link.recent(clock.now() + 1)
+  expect(recent).toEqual([
+    { ago: 36, from: 'primary', peer, kind: 'invoke', id: 7, name: 'login' },
+    { ago: 6, from: 'worker', peer, kind: 'publish', id: undefined, name: 'news' },
+    { ago: 6, from: 'worker', peer, kind: 'result', id: 7, name: undefined },
+    { ago: 1, from: 'primary', peer, kind: 'drain', id: undefined, name: undefined },
+  ])
+  expect(JSON.stringify(recent)).not.toContain(SECRET)
+})
+
+test('what others tell of direct links has its place in time, by whichever end it is told', async () => {
+  const start = clock.now()
+  link.linkEnded(
+    3,
+    [
+      [start + 10, true, 'invoke', -5, 'charge'],
+      [start + 30, false, 'result', -5, null],
+    ],
+    false,
+  )
+  link.linkEnded(4, [[start + 15, true, 'invoke', -9, 'render']], true)
+  await clock.advance(20)
+  link.send({ kind: 'cancel', id: 1 })
+  const told = link.recent(start + 25).map(({ ago, from: sender, peer, kind }) => ({ ago, sender, peer, kind }))
+  expect(told).toEqual([
+    { ago: 15, sender: 'peer', peer: 3, kind: 'invoke' },
+    { ago: 10, sender: 'worker', peer: 4, kind: 'invoke' },
+    { ago: 5, sender: 'primary', peer: undefined, kind: 'cancel' },
+    // It was read after the end.
+    { ago: 0, sender: 'worker', peer: 3, kind: 'result' },
+  ])
+})
+
+test('keeps of many links no more than of one', () => {
+  const passed = (at: number): PassedOnLink => [at, true, 'cancel', at, null]
+  for (let peer = 2; peer < 20; peer++)
+    link.linkEnded(
+      peer,
+      Array.from({ length: RECORDED_FRAMES }, (_, index) => passed(index * 100 + peer)),
+      false,
+    )
+  const ids = link.recent(1e6).map(({ id }) => id as number)
+  expect(ids).toHaveLength(RECORDED_FRAMES)
+  expect(Math.min(...ids)).toBe(6_010)
+  expect(ids).toEqual([...ids].sort((a, b) => a - b))
+})
