@@ -43,6 +43,19 @@ export const methods: Check = (value) => isObject(value) && Object.values(value)
 export const member: Check = (value) =>
   isObject(value) && reference(value) && text(value.state) && methods(value.methods)
 
+export const some =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.length > 0 && value.every(check)
+/** What has less size than bytes would go uncounted. */
+export const arrivedParts: Check = (value) =>
+  isObject(value) &&
+  isObject(value.rich) &&
+  count(value.size) &&
+  Array.isArray(value.parts) &&
+  value.parts.every((part) => part instanceof Uint8Array) &&
+  value.parts.reduce((bytes, { byteLength }) => bytes + byteLength, 0) <= (value.size as number)
+
 const texts: Check = (value) => Array.isArray(value) && value.every(text)
 export const counts: Check = (value) => Array.isArray(value) && value.every(count)
 export const bounds: Check = (value) =>

@@ -1,5 +1,6 @@
 import { OVERFLOWS } from './contract.js'
 import {
+  arrivedParts,
   bounds,
   type Check,
   chain,
@@ -21,6 +22,7 @@ import {
   references,
   room,
   route,
+  some,
   stage,
   target,
   text,
@@ -63,8 +65,12 @@ const progress = {
 const items = {
   id: route,
   first: count,
-  items: (value: unknown) =>
-    Array.isArray(value) && value.length > 0 && value.every((item) => item === null || text(item)),
+  items: some((item) => item === null || text(item)),
+}
+/** Of a link that carries bytes. */
+const peerItems = {
+  ...items,
+  items: some((item) => item === null || text(item) || arrivedParts(item)),
 }
 const credit = {
   id: route,
@@ -293,7 +299,7 @@ export const peerShapes = shapesOf<PeerFrame>({
   failure: failureShape,
   cancel,
   progress,
-  items,
+  items: peerItems,
   credit,
   fence,
   open: {},

@@ -52,6 +52,24 @@ export interface EncodedParts {
   toText(): string
 }
 
+/**
+ * One item of a stream: an opaque payload, null for `undefined`. On a link that carries bytes, what has parts is encoded as such,
+ * and arrives with them and its size, by which both sides count.
+ */
+export type ItemPayload = string | null | EncodedParts | ArrivedParts
+
+export interface ArrivedParts {
+  readonly rich: object
+  readonly parts: readonly Uint8Array[]
+  readonly size: number
+}
+
+/** In characters of its text. */
+export function sizeOfItem(item: ItemPayload): number {
+  if (item === null) return 0
+  return typeof item === 'string' ? item.length : item.size
+}
+
 function kindOf(payload: unknown): unknown {
   return typeof payload === 'object' && payload !== null ? (payload as { [KIND]?: unknown })[KIND] : undefined
 }

@@ -56,6 +56,12 @@ describe('calls between two workers', () => {
     expect(await (await met()).call(1, 'roundTrip', [2])).toEqual([])
   })
 
+  it('carry streams of bytes, more of them than may be on their way at once', async () => {
+    const cluster = await met({ limits: { streamBytes: 100_000 } })
+    expect(await cluster.call(1, 'readChunks', [2, 600, 5_000])).toEqual([])
+    expect(await cluster.call(1, 'readChunks', [2, 5, 1_500_000])).toEqual([])
+  })
+
   it('may fail with long errors, all at once', async () => {
     // So that a batch of them is more than may be written at once.
     const cluster = await met({ limits: { payload: 65_536 } })

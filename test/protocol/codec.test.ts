@@ -369,6 +369,16 @@ describe('as the text of one line', () => {
     expect(reader(batch)).toEqual({ frames: [], malformed: 1 })
   })
 
+  test('items with parts come on links alone, each with what it claims', () => {
+    const part = new Uint8Array(3)
+    const items = (item: unknown) => ({ kind: 'items', id: -1, first: 0, items: ['{"plain":1}', item] })
+    const right = { rich: {}, parts: [part], size: 3 }
+    expect(readPeerBatch([items(right)]).malformed).toBe(0)
+    expect(readUpBatch({ cmd: BATCH_TAG, frames: [items(right)] }).malformed).toBe(1)
+    const wrong = [{ size: 2 }, { size: -1 }, { size: undefined }, { parts: [3] }, { parts: part }, { rich: undefined }]
+    for (const fields of wrong) expect(readPeerBatch([items({ ...right, ...fields })]).malformed).toBe(1)
+  })
+
   test('nobody may send what only the other side may', () => {
     expect(readUpBatch({ cmd: BATCH_TAG, frames: [invoke, message] }).malformed).toBe(2)
     expect(readPeerBatch([message]).malformed).toBe(1)

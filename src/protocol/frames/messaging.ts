@@ -2,7 +2,7 @@ import type { Overflow } from '../contract.js'
 import type { ErrorRecord } from '../error-record.js'
 import type { CallStage } from '../errors.js'
 import type { Incarnation, ProcessRef, WorkerId } from '../ids.js'
-import type { Payload } from '../payload-forms.js'
+import type { ItemPayload, Payload } from '../payload-forms.js'
 
 export type { Payload } from '../payload-forms.js'
 
@@ -114,14 +114,14 @@ export interface StreamRoom {
 }
 
 /**
- * target -> router -> caller: the next items of a stream, the first of them number `first`, counted from 0. Each is an opaque
- * payload, and null for `undefined`. `id` as in a result, which is also how a stream ends: its generator returned.
+ * target -> router -> caller: the next items of a stream, the first of them number `first`, counted from 0. `id` as in a result,
+ * which is also how a stream ends: its generator returned.
  */
 export interface ItemsFrame {
   readonly kind: 'items'
   readonly id: number
   readonly first: number
-  readonly items: readonly (string | null)[]
+  readonly items: readonly ItemPayload[]
 }
 
 /** caller -> router -> target: the reader has taken that much since the stream began, so that as much more may follow. */

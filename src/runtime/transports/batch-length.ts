@@ -1,4 +1,5 @@
 import type { Payload } from '../../protocol/frames.js'
+import { type ItemPayload, sizeOfItem } from '../../protocol/payload-forms.js'
 import { sizeOfPayload } from '../../protocol/payload-size.js'
 
 /** Frames in one write: enough for its price to vanish, few enough for several to be on their way, so that writer and reader work side by side. */
@@ -14,7 +15,7 @@ export const AT_ONCE = 16 * 1024
 interface Carrier {
   readonly kind: string
   readonly payload?: Payload
-  readonly items?: readonly (string | null)[]
+  readonly items?: readonly ItemPayload[]
 }
 
 export function sizeOfPayloadIn(frame: unknown): number {
@@ -25,7 +26,7 @@ export function sizeOfItemsIn(frame: unknown): number {
   const { kind, items } = frame as Carrier
   if (kind !== 'items' || !items) return 0
   let size = 0
-  for (const item of items) size += item?.length ?? 0
+  for (const item of items) size += sizeOfItem(item)
   return size
 }
 

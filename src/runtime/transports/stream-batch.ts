@@ -1,6 +1,6 @@
 import { toCompact } from '../../protocol/compact.js'
-import type { Payload } from '../../protocol/frames.js'
-import { isInlineText, isParts } from '../../protocol/payload-forms.js'
+import type { ItemsFrame, Payload } from '../../protocol/frames.js'
+import { type EncodedParts, type ItemPayload, isInlineText, isParts } from '../../protocol/payload-forms.js'
 
 /*
  * One batch of frames on a stream of bytes:
@@ -8,7 +8,8 @@ import { isInlineText, isParts } from '../../protocol/payload-forms.js'
  *     bytes of the JSON, bytes of the parts (two unsigned 32 bit numbers, big endian), the JSON, the parts
  *
  * The JSON is a list of frames. A payload that was encoded as a text stands in it as what it is, and is parsed with the rest
- * once, by its receiver. Binary values follow as parts, and `"parts": [1048576, …]` in a payload says how long each of them is.
+ * once, by its receiver. Binary values follow as parts, and `"parts": [1048576, …]` in a payload, or in an item of a stream, says how
+ * long each of them is.
  */
 export const HEADER = 8
 
@@ -21,6 +22,7 @@ export interface WrittenFrame {
 const NO_PARTS: readonly Buffer[] = []
 
 export function writeFrame(frame: { readonly kind: string }): WrittenFrame {
+  if (frame.kind === 'items') return writeItems(frame as ItemsFrame)
   const { payload } = frame as { readonly payload?: Payload }
   const parts = isParts(payload) ? payload.parts : NO_PARTS
   const text = toCompact(frame, asItIs)
@@ -36,8 +38,18 @@ function asItIs(payload: Payload): string {
   if (payload === undefined) return 'null'
   if (typeof payload === 'string') return payload
   if (isInlineText(payload)) return payload.text
-  if (!isParts(payload)) return JSON.stringify(payload)
-  return JSON.stringify({ rich: payload.rich, parts: payload.parts.map(({ length }) => length) })
+  return JSON.stringify(isParts(payload) ? withLengths(payload) : payload)
+}
+
+/** Texts stay texts, in the text: what has parts is told from them. */
+function writeItems(frame: ItemsFrame): WrittenFrame {
+  const parts = frame.items.flatMap((item) => (isParts(item) ? item.parts : NO_PARTS))
+  const asWritten = (item: ItemPayload): unknown => (isParts(item) ? { ...withLengths(item), size: item.size } : item)
+  return { text: JSON.stringify({ ...frame, items: frame.items.map(asWritten) }), parts }
+}
+
+function withLengths({ rich, parts }: EncodedParts): object {
+  return { rich, parts: parts.map(({ length }) => length) }
 }
 
 /** What is written for a batch: the first piece is header and JSON. */
@@ -67,9 +79,8 @@ const textOf = ({ text }: WrittenFrame): string => text
 export function placeParts(frames: readonly unknown[], total: number): Uint8Array[] {
   const placed: Uint8Array[] = []
   let left = total
-  for (const frame of frames) {
-    const payload = payloadOf(frame)
-    if (!payload || !Array.isArray(payload.parts)) continue
+  for (const payload of frames.flatMap(carriersIn)) {
+    if (!Array.isArray(payload.parts)) continue
     payload.parts = payload.parts.map((length: unknown) => {
       if (!Number.isSafeInteger(length) || (length as number) < 0 || (length as number) > left)
         throw new Error('names parts that have not come')
@@ -84,10 +95,17 @@ export function placeParts(frames: readonly unknown[], total: number): Uint8Arra
   return placed
 }
 
-/** Of a frame as it arrived, in its short form or not. */
-function payloadOf(frame: unknown): { parts?: unknown } | undefined {
-  const payload: unknown = Array.isArray(frame)
-    ? frame[frame[0] === 'result' ? 2 : 5]
-    : (frame as { readonly payload?: unknown } | null)?.payload
-  return typeof payload === 'object' && payload !== null ? payload : undefined
+interface Carrier {
+  parts?: unknown
+}
+
+/** What may name parts in a frame as it arrived, in its short form or not. */
+function carriersIn(frame: unknown): Carrier[] {
+  const { payload, items } = (frame ?? {}) as { readonly payload?: unknown; readonly items?: unknown }
+  const values = Array.isArray(frame)
+    ? [frame[frame[0] === 'result' ? 2 : 5]]
+    : Array.isArray(items)
+      ? items
+      : [payload]
+  return values.filter((value) => typeof value === 'object' && value !== null)
 }

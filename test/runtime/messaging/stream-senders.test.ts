@@ -13,6 +13,7 @@ import {
 } from '../../../src/protocol/errors.js'
 import type { FailureFrame, InvokeFrame, ItemsFrame, ResultFrame, StreamRoom } from '../../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
+import { sizeOfItem } from '../../../src/protocol/payload-forms.js'
 import { Actor, type ActorOptions } from '../../../src/runtime/messaging/actor.js'
 import { currentCall } from '../../../src/runtime/messaging/call-context.js'
 import { registerMethods } from '../../../src/runtime/messaging/method-registry.js'
@@ -77,7 +78,7 @@ function start(methods: object, { limits, ...options }: StartOptions = {}) {
       .filter(({ id }) => id === route)
       .flatMap((frame) => frame.items)
       .slice(0, taken)
-    const bytes = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0)
+    const bytes = texts.reduce((sum, item) => sum + sizeOfItem(item), 0)
     const accepted = actor.credit({ kind: 'credit', id: route, items: taken, bytes })
     await clock.settle()
     return accepted

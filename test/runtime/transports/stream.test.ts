@@ -3,6 +3,7 @@ import { PartsPayload } from '../../../src/protocol/binary-parts.js'
 import { readPeerBatch } from '../../../src/protocol/codec.js'
 import type { PeerFrame } from '../../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
+import { sizeOfItem } from '../../../src/protocol/payload-forms.js'
 import { standInFor } from '../../../src/protocol/unsendable.js'
 import { StreamTransport } from '../../../src/runtime/transports/stream.js'
 import { allMicrotasks } from '../../support/fake-clock.js'
@@ -69,6 +70,24 @@ describe('binary values', () => {
       expect(decoded(heard[0])).toEqual(VALUES[name])
       expect(decoded(heard[1])).toEqual(VALUES[name])
     })
+
+  const item = (value: unknown, parts = true) =>
+    encodePayload(value, { opaque: true, parts, limit: 4_000_000, root: 'item' }) as string | PartsPayload
+
+  test.each([5, Number.POSITIVE_INFINITY])('are items of streams, among others, in pieces of %d', async (chunk) => {
+    const { left, heard } = pair(chunk)
+    const values = [...Object.values(VALUES), 'text', undefined, { plain: 1 }, new Date(0)]
+    const items = values.map((value) => (value === undefined ? null : item(value)))
+    left.send({ kind: 'items', id: -1, first: 3, items })
+    left.send(result(Buffer.from('after')))
+    await settled()
+    const [frame, last] = heard
+    if (frame?.kind !== 'items') throw new Error('no items')
+    expect(frame.items.map((one) => decodePayload(one ?? undefined, 'item'))).toEqual(values)
+    // By which sender and reader count.
+    expect(frame.items.map(sizeOfItem)).toEqual(items.map(sizeOfItem))
+    expect(decoded(last)).toEqual(Buffer.from('after'))
+  })
 
   test.each([5_000, 65_536, 300_000, Number.POSITIVE_INFINITY])(
     'of many bytes are read to where they belong, in pieces of %d',

@@ -1,6 +1,7 @@
 import type { CreditFrame, ItemsFrame, Payload, StreamRoom } from '../../../protocol/frames.js'
+import { type ItemPayload, sizeOfItem } from '../../../protocol/payload-forms.js'
 import type { Clock, Timer } from '../../clock.js'
-import { type Arrival, StreamWindow, sizeOf } from './stream-window.js'
+import { type Arrival, StreamWindow } from './stream-window.js'
 
 /** How a stream ends: its generator returned, or an error, made where it is thrown so that the stack is the reader's. */
 export type StreamEnd =
@@ -9,7 +10,7 @@ export type StreamEnd =
 
 /** What one `next()` gets. After the end there is `nothing`, for as often as somebody asks. */
 export type Taken =
-  | { readonly kind: 'item'; readonly item: string | null; readonly index: number }
+  | { readonly kind: 'item'; readonly item: ItemPayload; readonly index: number }
   | StreamEnd
   | { readonly kind: 'nothing' }
 
@@ -40,7 +41,7 @@ export class StreamReader {
   readonly #options: StreamReaderOptions
   readonly #window: StreamWindow
   readonly #total: Timer | undefined
-  #items: (string | null)[] = []
+  #items: ItemPayload[] = []
   /** How many of `#items` have been taken. */
   #head = 0
   #asking: ((taken: Taken) => void)[] = []
@@ -79,7 +80,7 @@ export class StreamReader {
   /** The next item, or the end; whoever asks when there is none is answered in turn. */
   take(): Taken | Promise<Taken> {
     if (this.#head < this.#items.length) {
-      const item = this.#items[this.#head++] as string | null
+      const item = this.#items[this.#head++] as ItemPayload
       if (this.#head === this.#items.length) this.#clear()
       this.#lastAsked = this.#options.clock.now()
       return this.#count(item)
@@ -137,9 +138,9 @@ export class StreamReader {
     this.#head = 0
   }
 
-  #count(item: string | null): Taken {
+  #count(item: ItemPayload): Taken {
     const index = this.#taken++
-    this.#takenBytes += sizeOf(item)
+    this.#takenBytes += sizeOfItem(item)
     // Half of the room is enough to keep a fast sender going while the credit is on its way.
     const { items, bytes } = this.#options.room
     const { credited, creditedBytes } = this.#window

@@ -1,8 +1,10 @@
 import type { ItemsFrame, StreamRoom } from '../../../protocol/frames.js'
 import { encodePayload } from '../../../protocol/payload.js'
+import { type ItemPayload, sizeOfItem } from '../../../protocol/payload-forms.js'
+import { isDirect } from '../../../protocol/routes.js'
 import { type Clock, nextTurn } from '../../clock.js'
 import { type CallContext, runInContext } from '../call-context.js'
-import { StreamWindow, sizeOf } from './stream-window.js'
+import { StreamWindow } from './stream-window.js'
 
 /** Items in one frame, and characters: more would keep what is behind it waiting for longer than it saves. */
 const FRAME_ITEMS = 64
@@ -35,7 +37,7 @@ export type StreamOutcome =
 export class StreamSender {
   readonly #options: StreamSenderOptions
   readonly #window: StreamWindow
-  #batch: (string | null)[] = []
+  #batch: ItemPayload[] = []
   #batchBytes = 0
   #flushing = false
   /** Set while the generator is held up for want of room. */
@@ -105,22 +107,22 @@ export class StreamSender {
 
   /** Encoded now: the generator may use the same object for its next item. */
   #add(value: unknown): Promise<void> | undefined {
-    const { validate, payloadLimit } = this.#options
+    const { route, validate, payloadLimit: limit } = this.#options
     const index = this.#window.sent
     const add = (item: unknown): void => {
-      const text = encodePayload(item, { opaque: true, limit: payloadLimit, root: `items[${index}]` })
-      this.#send((text as string | undefined) ?? null)
+      const options = { opaque: true, parts: isDirect(route), limit, root: `items[${index}]` }
+      this.#send((encodePayload(item, options) as ItemPayload | undefined) ?? null)
     }
     if (validate) return validate(value, `items[${index}]`).then(add)
     add(value)
     return undefined
   }
 
-  #send(item: string | null): void {
-    if (this.#batchBytes + sizeOf(item) > FRAME_BYTES) this.#flush()
+  #send(item: ItemPayload): void {
+    if (this.#batchBytes + sizeOfItem(item) > FRAME_BYTES) this.#flush()
     this.#window.add(item)
     this.#batch.push(item)
-    this.#batchBytes += sizeOf(item)
+    this.#batchBytes += sizeOfItem(item)
     if (this.#batch.length >= FRAME_ITEMS || this.#batchBytes >= FRAME_BYTES || !this.#window.isOpen)
       return this.#flush()
     if (this.#flushing) return

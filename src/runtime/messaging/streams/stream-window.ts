@@ -1,4 +1,5 @@
 import type { CreditFrame, ItemsFrame, StreamRoom } from '../../../protocol/frames.js'
+import { type ItemPayload, sizeOfItem } from '../../../protocol/payload-forms.js'
 
 /** What a frame of items is to whoever keeps count: the next ones, some that were there before, or what cannot be. */
 export type Arrival = 'next' | 'repeated' | 'broken'
@@ -38,9 +39,9 @@ export class StreamWindow {
     return this.#sent - this.#taken < this.room.items && this.#sentBytes - this.#takenBytes < this.room.bytes
   }
 
-  add(item: string | null): void {
+  add(item: ItemPayload): void {
     this.#sent++
-    this.#sentBytes += sizeOf(item)
+    this.#sentBytes += sizeOfItem(item)
   }
 
   /** Counts a frame in. After `broken` the stream cannot go on: something is missing, or more came than may. */
@@ -62,9 +63,4 @@ export class StreamWindow {
     this.#takenBytes = bytes
     return true
   }
-}
-
-/** In characters of its text. */
-export function sizeOf(item: string | null): number {
-  return item === null ? 0 : item.length
 }
