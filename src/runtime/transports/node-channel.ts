@@ -1,4 +1,5 @@
-import { batchText, isBatch } from '../../protocol/codec.js'
+import type { EventEmitter } from 'node:events'
+import { batchText, isBatch, writeBatch } from '../../protocol/codec.js'
 import { BATCH_TAG, type Batch } from '../../protocol/frames.js'
 import { Numbered } from '../numbered.js'
 import { type ChannelHandle, channelHandleOf } from './channel-handle.js'
@@ -8,6 +9,22 @@ import { MessageTooLargeError } from './line-limit.js'
 /** A `ChildProcess`, or `process` in a child. */
 type NodeProcess = IpcChannel & object
 
+/** Of what comes below the messages of the program. */
+type InternalListener = (message: unknown, handle?: unknown) => void
+
+/** With which node answers every message that came with a socket, before it hands that on. */
+const SOCKET_CAME = 'NODE_HANDLE_ACK'
+
+/** What such a message is called when it has been taken, so that node passes over it. */
+const TAKEN = 'NODE_TROUPE_TAKEN'
+
+type InternalMessage = {
+  cmd?: unknown
+  readonly type?: unknown
+  readonly msg?: unknown
+  readonly frames?: unknown
+} | null
+
 /** What node writes for a batch whose own text is here: its number follows. */
 const STAND_IN = `{"cmd":"${BATCH_TAG}","line":`
 
@@ -16,6 +33,10 @@ const STAND_IN = `{"cmd":"${BATCH_TAG}","line":`
  * batch of calls costs more than all the rest of the way: it is given a stand-in of one number, and where node hands the text
  * of that to the pipe, the batch's text takes its place. All else is node's as ever: the order, the callback, what waits
  * while a socket is under way. Where node keeps its pipe elsewhere, batches are sent as objects.
+ *
+ * Node answers a message that brings a socket with one of its own, and only then hands it on. In a worker (`takesSockets`) ours
+ * are taken before node sees them, and what is sent while such a batch is delivered leaves in that answer: one message less
+ * for every connection, on both sides.
  *
  * Also refuses, for everybody who sends here, what is longer than the other side would read.
  */
@@ -28,10 +49,14 @@ export class NodeChannel implements IpcChannel {
   /** What it has kept. */
   readonly #kept = new Numbered<string>()
   #last = 0
+  readonly #takesSockets: boolean
+  /** A socket has come, and node's answer to it has not been sent. */
+  #owesAnswer = false
 
-  constructor(process: NodeProcess, limit: number) {
+  constructor(process: NodeProcess, limit: number, { takesSockets = false } = {}) {
     this.#process = process
     this.#limit = limit
+    this.#takesSockets = takesSockets
     const pipe = channelHandleOf(process)
     this.#writesText = pipe !== undefined
     if (pipe) this.#watch(pipe)
@@ -44,6 +69,10 @@ export class NodeChannel implements IpcChannel {
   send(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean {
     const { send } = this.#process
     if (!send) return true
+    if (this.#owesAnswer && handle === undefined && isBatch(message)) {
+      this.#owesAnswer = false
+      return send.call(this.#process, { cmd: SOCKET_CAME, frames: message.frames }, undefined, options, callback)
+    }
     // What comes with a handle, node wraps in a message of its own.
     if (!this.#writesText || handle !== undefined || !isBatch(message))
       return send.call(this.#process, message, handle, options, callback)
@@ -58,8 +87,32 @@ export class NodeChannel implements IpcChannel {
     }
   }
 
-  on(event: 'internalMessage' | 'disconnect', listener: (...args: never[]) => void): void {
-    this.#process.on(event as 'disconnect', listener as () => void)
+  on(event: 'internalMessage', listener: InternalListener): void
+  on(event: 'disconnect', listener: () => void): void
+  on(event: 'internalMessage' | 'disconnect', listener: InternalListener & (() => void)): void {
+    if (event === 'disconnect') this.#process.on(event, listener)
+    else if (this.#takesSockets)
+      (this.#process as unknown as EventEmitter).prependListener(event, (message: unknown, handle?: unknown) =>
+        this.#takeSocket(message, handle, listener),
+      )
+    else this.#process.on(event, (message, handle) => listener(withAnswer(message), handle))
+  }
+
+  #takeSocket(message: unknown, handle: unknown, listener: InternalListener): void {
+    const wrapped = message as InternalMessage
+    // One without its socket is node's to complain of.
+    if (wrapped?.cmd !== 'NODE_HANDLE' || wrapped.type !== 'net.Native' || !handle || !isBatch(wrapped.msg))
+      return listener(message, handle)
+    wrapped.cmd = TAKEN
+    this.#owesAnswer = true
+    try {
+      listener(wrapped.msg, handle)
+    } finally {
+      if (this.#owesAnswer) {
+        this.#owesAnswer = false
+        this.#process.send?.({ cmd: SOCKET_CAME }, undefined, undefined, () => {})
+      }
+    }
   }
 
   #watch(pipe: ChannelHandle): void {
@@ -81,4 +134,10 @@ export class NodeChannel implements IpcChannel {
     this.#now = undefined
     return text === undefined ? given : `${text}\n`
   }
+}
+
+/** What a worker has sent in node's answer to a socket. Node has seen it before, and taken the answer. */
+function withAnswer(message: unknown): unknown {
+  const answer = message as InternalMessage
+  return answer?.cmd === SOCKET_CAME && Array.isArray(answer.frames) ? writeBatch(answer.frames) : message
 }

@@ -139,6 +139,88 @@ describe('whatever is sent on the channel', () => {
   )
 })
 
+describe('a socket that comes with a batch', () => {
+  type Listener = (message: unknown, handle?: unknown) => void
+
+  /** A worker's process, with a listener of node's own, which answers what came with a socket. */
+  function worker() {
+    const listeners: Listener[] = []
+    const sent: unknown[] = []
+    const process = {
+      connected: true,
+      send: (message: unknown, _handle: unknown, _options: undefined, callback: Callback) => {
+        sent.push(message)
+        callback(null)
+        return true
+      },
+      on: (_: string, listener: Listener) => listeners.push(listener),
+      prependListener: (_: string, listener: Listener) => listeners.unshift(listener),
+    }
+    process.on('internalMessage', (message) => {
+      if ((message as { cmd: string }).cmd === 'NODE_HANDLE') sent.push('answer of node')
+    })
+    const heard: unknown[] = []
+    const channel = new NodeChannel(process, 1_000, { takesSockets: true })
+    const arrive = (message: object, handle?: object): void => {
+      for (const listener of listeners) listener(message, handle)
+    }
+    return { channel, sent, heard, arrive }
+  }
+  const wrapped = (msg: unknown) => ({ cmd: 'NODE_HANDLE', type: 'net.Native', msg })
+  const socket = { close() {} }
+
+  test('is answered by the first batch that is sent meanwhile, and the next goes by itself', () => {
+    const { channel, sent, heard, arrive } = worker()
+    channel.on('internalMessage', (message, handle) => {
+      heard.push(message, handle)
+      send(channel, cancel(1))
+      send(channel, cancel(2))
+    })
+    arrive(wrapped(writeBatch([cancel(7)])), socket)
+    expect(heard).toEqual([writeBatch([cancel(7)]), socket])
+    expect(sent).toEqual([{ cmd: 'NODE_HANDLE_ACK', frames: [cancel(1)] }, writeBatch([cancel(2)])])
+  })
+
+  test('is answered when nothing is sent, and when its listener fails', () => {
+    const { channel, sent, arrive } = worker()
+    let fails = false
+    channel.on('internalMessage', () => {
+      if (fails) throw new Error('no')
+    })
+    arrive(wrapped(writeBatch([cancel(7)])), socket)
+    fails = true
+    expect(() => arrive(wrapped(writeBatch([cancel(7)])), socket)).toThrow('no')
+    expect(sent).toEqual([{ cmd: 'NODE_HANDLE_ACK' }, { cmd: 'NODE_HANDLE_ACK' }])
+  })
+
+  test("is node's to answer when it did not come along, or the message is the program's", () => {
+    const { channel, sent, heard, arrive } = worker()
+    channel.on('internalMessage', (message) => heard.push((message as { cmd: string }).cmd))
+    arrive(wrapped(writeBatch([cancel(7)])))
+    arrive(wrapped('hello'), socket)
+    arrive({ cmd: 'NODE_HANDLE', type: 'net.Socket', msg: writeBatch([cancel(7)]) }, socket)
+    expect(sent).toEqual(Array(3).fill('answer of node'))
+    expect(heard).toEqual(Array(3).fill('NODE_HANDLE'))
+  })
+
+  test('the primary reads what its answer brings, and leaves others as they are', () => {
+    const heard: unknown[] = []
+    let tell: Listener = () => {}
+    const process = { connected: true, on: (_: string, listener: Listener) => (tell = listener) }
+    new NodeChannel(process, 1_000).on('internalMessage', (message) => heard.push(message))
+    tell({ cmd: 'NODE_HANDLE_ACK', frames: [cancel(1)] })
+    tell({ cmd: 'NODE_HANDLE_ACK', frames: 'none' })
+    tell({ cmd: 'NODE_HANDLE_NACK' })
+    tell(null)
+    expect(heard).toEqual([
+      writeBatch([cancel(1)]),
+      { cmd: 'NODE_HANDLE_ACK', frames: 'none' },
+      { cmd: 'NODE_HANDLE_NACK' },
+      null,
+    ])
+  })
+})
+
 describe('a real child process', () => {
   const program = fileURLToPath(new URL('../../contracts/fixtures/echo.mjs', import.meta.url))
   let stop = (): void => {}
