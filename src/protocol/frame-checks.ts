@@ -1,3 +1,5 @@
+import { LONGEST_NAME } from './contract.js'
+
 // What a field of a frame may be: for reading what another process has written.
 
 export type Check = (value: unknown) => boolean
@@ -69,6 +71,7 @@ export const stage: Check = (value) =>
       (value.kind === 'running' || (value.kind === 'queued' && count(value.position) && texts(value.behind)))))
 /** How many of the last messages of a link are kept for the evidence: enough for what was going on, 5 kB per link. */
 export const RECORDED_FRAMES = 64
+const name: Check = (value) => typeof value === 'string' && value.length <= LONGEST_NAME
 export const passedOnLink: Check = (value) =>
   Array.isArray(value) &&
   value.length <= RECORDED_FRAMES &&
@@ -77,8 +80,8 @@ export const passedOnLink: Check = (value) =>
       Array.isArray(one) &&
       time(one[0]) &&
       flag(one[1]) &&
-      text(one[2]) &&
+      name(one[2]) &&
       nullable(route)(one[3]) &&
-      nullable(text)(one[4]),
+      nullable(name)(one[4]),
   )
 export const room: Check = (value) => isObject(value) && amount(value.items) && amount(value.bytes)

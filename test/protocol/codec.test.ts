@@ -369,6 +369,17 @@ describe('as the text of one line', () => {
     expect(reader(batch)).toEqual({ frames: [], malformed: 1 })
   })
 
+  test('what has passed on a link is told as anybody keeps it', () => {
+    const unlinked = (recent: unknown) =>
+      readUpBatch({ cmd: BATCH_TAG, frames: [{ kind: 'unlinked', meeting: 1, recent }] }).malformed
+    const passed = [1, true, 'invoke', -5, 'charge']
+    expect(unlinked(Array(64).fill(passed))).toBe(0)
+    expect(unlinked(Array(65).fill(passed))).toBe(1)
+    const long = 'x'.repeat(257)
+    const wrong = [[Number.NaN], [1, 1], [1, true, long], [1, true, 'a', 0.5], [1, true, 'a', 1, long], 'x', null]
+    for (const one of wrong) expect(unlinked([passed, one])).toBe(1)
+  })
+
   test('items with parts come on links alone, each with what it claims', () => {
     const part = new Uint8Array(3)
     const items = (item: unknown) => ({ kind: 'items', id: -1, first: 0, items: ['{"plain":1}', item] })

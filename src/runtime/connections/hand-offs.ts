@@ -183,9 +183,8 @@ export class HandOffs {
   #place(handOff: HandOff): void {
     const { listener, client } = handOff
     if (this.#ended || this.#abandoned.has(listener)) return this.#turnAway(handOff, CLOSED)
-    const seats = this.#openSeats(listener)
     // Whoever belongs to one worker waits for it, and is not sent elsewhere because it is full for a moment.
-    const eligible = listener.plan.flexible ? seats.filter((seat) => this.#hasRoom(seat)) : seats
+    const eligible = this.#openSeats(listener, listener.plan.flexible)
     const { drops, random } = this.#options
     const seat = listener.choose(eligible, client, random(), (why) =>
       drops.add(
@@ -198,8 +197,19 @@ export class HandOffs {
     this.#wait(handOff, this.#postOf(seat.ref).queue)
   }
 
-  #openSeats(listener: Listener): Seat[] {
-    return [...listener.seats.values()].filter(({ ref }) => this.#posts.get(ref.incarnation)?.open)
+  #openSeats({ seats }: Listener, withRoom: boolean): Seat[] {
+    const open: Seat[] = []
+    for (const seat of seats.values()) if (this.#isOpen(seat) && (!withRoom || this.#hasRoom(seat))) open.push(seat)
+    return open
+  }
+
+  #isOpen({ ref }: Seat): boolean {
+    return this.#posts.get(ref.incarnation)?.open ?? false
+  }
+
+  #someHasRoom({ seats }: Listener): boolean {
+    for (const seat of seats.values()) if (this.#isOpen(seat) && this.#hasRoom(seat)) return true
+    return false
   }
 
   #hasRoom({ ref, full }: Seat): boolean {
@@ -225,10 +235,9 @@ export class HandOffs {
     const offer = ++this.#lastOffer
     this.#postOf(seat.ref).offered.set(offer, handOff)
     this.#sweep.start()
-    const bytes =
-      head && head.length > 0 ? { head: Buffer.from(head.buffer, head.byteOffset, head.length).toString('base64') } : {}
-    const names = { id: offer, connection: id, listener: listener.id }
-    send(to, { kind: 'connection', ...names, ...bytes, ...(peer ? { peer } : {}) }, connection.handle)
+    const bytes = head?.length ? Buffer.from(head.buffer, head.byteOffset, head.length).toString('base64') : undefined
+    const frame = { kind: 'connection', id: offer, connection: id, listener: listener.id, head: bytes, peer } as const
+    send(to, frame, connection.handle)
     tellStep('offered', id, to)
   }
 
@@ -278,7 +287,7 @@ export class HandOffs {
   #serveListener(listener: Listener): void {
     const room = this.#rooms.get(listener)
     if (!room) return
-    for (let left = room.length; left > 0 && this.#openSeats(listener).some((seat) => this.#hasRoom(seat)); left--) {
+    for (let left = room.length; left > 0 && this.#someHasRoom(listener); left--) {
       const handOff = room.shift() as HandOff
       this.#place(handOff)
     }

@@ -67,16 +67,17 @@ export class Listener {
     if (seats.length === 0) return undefined
     const candidates: Candidate[] = seats.map(({ ref, live, offered }) => ({ id: ref.id, connections: live + offered }))
     const draw = { client, last: this.#last, random }
-    let id: WorkerId | undefined
+    const seatOf = (id: unknown): Seat | undefined => seats.find(({ ref }) => ref.id === id)
+    let seat: Seat | undefined
     try {
-      id = this.plan.pick(candidates, draw)
-      if (!candidates.some((candidate) => candidate.id === id))
-        throw new TypeError(`there is no ready worker ${printable(id)}`)
+      const id = this.plan.pick(candidates, draw)
+      seat = seatOf(id)
+      if (!seat) throw new TypeError(`there is no ready worker ${printable(id)}`)
     } catch (error) {
       misguided(error)
-      id = leastConnections(candidates, draw)
+      seat = seatOf(leastConnections(candidates, draw))
     }
-    this.#last = id
-    return seats.find(({ ref }) => ref.id === id)
+    this.#last = seat?.ref.id
+    return seat
   }
 }

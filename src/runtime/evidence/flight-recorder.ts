@@ -16,6 +16,9 @@ const UNTOLD: ReadonlySet<string> = new Set<(DownFrame | UpFrame | PeerFrame)['k
   'busy',
   'gone',
   'fence',
+  'open',
+  'leave',
+  'left',
 ])
 
 interface Entry {
@@ -88,6 +91,10 @@ export class FlightRecorder {
     entry.kind = kind
     entry.id = id ?? route ?? receipt ?? ref
     entry.name = method ?? channel
+  }
+
+  now(): number {
+    return this.#time.now()
   }
 
   /** The oldest first. */

@@ -6,7 +6,7 @@ import type { FlightRecorder } from './flight-recorder.js'
 
 /** One message from or to a worker, without what it carried. */
 export interface RecordedFrame {
-  /** How long before the worker's end it passed, ms. */
+  /** How long before the worker's end it passed, ms: when the turn of the event loop began in which it was sent or read. */
   readonly ago: number
   /** Who sent it: the worker itself, the primary, or another worker over a direct link. */
   readonly from: 'worker' | 'primary' | 'peer'
@@ -31,6 +31,7 @@ export class RecordedLink implements Transport<DownFrame, UpFrame> {
   readonly #recorder: FlightRecorder
   /** What has passed on direct links of the worker, once those have ended: as many as are told. */
   #direct: Recalled[] = []
+  #ended: { readonly at: number; readonly byPrimary: readonly PassedOnLink[] } | undefined
 
   constructor(link: Transport<DownFrame, UpFrame>, recorder: FlightRecorder) {
     this.#link = link
@@ -41,15 +42,25 @@ export class RecordedLink implements Transport<DownFrame, UpFrame> {
     return this.#link.full
   }
 
-  /** What has passed here last before that time, and what others have told of direct links. */
-  recent(end: number): RecordedFrame[] {
-    const byPrimary = this.#recorder.recent().map((passed) => recalled(passed, 'primary', undefined))
-    return lastOf([...byPrimary, ...this.#direct]).map(({ at, ...rest }) => ({ ago: Math.max(0, end - at), ...rest }))
+  /** The worker has ended: what passes here from now on is nothing that it has seen. */
+  seal(): void {
+    this.#ended = { at: this.#recorder.now(), byPrimary: this.#recorder.recent() }
+  }
+
+  /** What has passed here last before its end, and what others have told of direct links by now. */
+  recent(): RecordedFrame[] {
+    const { at: end, byPrimary } = this.#ended ?? { at: this.#recorder.now(), byPrimary: this.#recorder.recent() }
+    const all = [...byPrimary.map((passed) => recalled(passed, 'primary', undefined)), ...this.#direct]
+    return lastOf(all).map(({ at, ...rest }) => ({ ago: Math.max(0, end - at), ...rest }))
   }
 
   /** A direct link of the worker has ended. `byItself`: this worker tells what has passed there, else the other one does. */
   linkEnded(peer: WorkerId, recent: readonly PassedOnLink[], byItself: boolean): void {
-    const told = recent.map(([at, sent, ...rest]) => recalled([at, sent !== byItself, ...rest], 'peer', peer))
+    // Whoever tells of the future would push out what is true.
+    const now = this.#recorder.now()
+    const told = recent.map(([at, sent, ...rest]) =>
+      recalled([Math.min(at, now), sent !== byItself, ...rest], 'peer', peer),
+    )
     this.#direct = lastOf([...this.#direct, ...told])
   }
 

@@ -212,7 +212,7 @@ export class ProcessWatch {
     incarnation.readyTimer?.cancel()
     incarnation.exitTimer?.cancel()
     const { reports, slots, clock } = this.#options
-    const at = clock.now()
+    incarnation.link?.seal()
     const killed = intended || incarnation.killed
     slots.changed(incarnation)
 
@@ -226,7 +226,7 @@ export class ProcessWatch {
     // Whoever hears of the exit finds its calls settled.
     await Promise.all([read, told, new Promise<void>((resolve) => clock.nextTurn(resolve))])
     const output = incarnation.child?.output() ?? ''
-    const recent = incarnation.link?.recent(at) ?? []
+    const recent = incarnation.link?.recent() ?? []
     const { verdict } = incarnation
     const memory = outOfMemory({ code, signal, killed, output })
     const event = { ...nameOf(incarnation), code, signal, intended, verdict, outOfMemory: memory, output, recent }

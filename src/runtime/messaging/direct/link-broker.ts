@@ -162,7 +162,10 @@ export class LinkBroker {
     const told = new Promise<void>((resolve) => {
       pair.onEnded = resolve
     })
-    await within(this.#options.clock, LAST_SEEN, told)
+    const { clock } = this.#options
+    await within(clock, LAST_SEEN, told)
+    // This process may have been busy for all that time: what it has not read yet is there in a turn that reads.
+    if (this.#pairs.has(pair.meeting.meeting)) await new Promise<void>((resolve) => clock.nextTurn(resolve))
     this.#forget(pair)
   }
 

@@ -20,6 +20,13 @@ export interface MeetingsOptions {
   readonly failed: () => void
 }
 
+interface UnderWay {
+  readonly meeting: Meeting
+  readonly dialled: boolean
+  readonly timer: Timer
+  end(): void
+}
+
 /** How long a meeting may take, from either side's word of it, ms. */
 const MEETING = 2_000
 /** After one that failed the next is asked for this much later, and twice that after the next, ms. */
@@ -30,8 +37,7 @@ export class Meetings {
   readonly #options: MeetingsOptions
   /** When it may be asked for again, and how long it was last told to wait. Until then the answer is awaited. */
   readonly #asked = new Map<Incarnation, { until: number; pause: number }>()
-  /** What ends each that is under way. */
-  readonly #underWay = new Map<number, { end(): void; readonly timer: Timer; readonly dialled: boolean }>()
+  readonly #underWay = new Map<number, UnderWay>()
   #closed = false
 
   constructor(options: MeetingsOptions) {
@@ -60,8 +66,10 @@ export class Meetings {
     if (asked) asked.until = this.#options.clock.now() + asked.pause
   }
 
+  /** That process is dead. What it may have written to a link that is dialled is read all the same. */
   forget(incarnation: Incarnation): void {
     this.#asked.delete(incarnation)
+    this.#callOff((meeting) => meeting.with.incarnation === incarnation)
   }
 
   /** Somebody is sent here. */
@@ -92,12 +100,7 @@ export class Meetings {
   /** No new ones; what is only listened for is called off, what is dialled comes to be or not. */
   close(): void {
     this.#closed = true
-    for (const [number, { end, dialled }] of [...this.#underWay])
-      if (!dialled) {
-        this.#finish(number)
-        end()
-        this.#options.send({ kind: 'unlinked', meeting: number })
-      }
+    this.#callOff(() => true)
   }
 
   /** The process ends. */
@@ -109,11 +112,21 @@ export class Meetings {
     }
   }
 
+  /** Nobody is listened for any more. */
+  #callOff(matches: (meeting: Meeting) => boolean): void {
+    for (const [number, { end, dialled, meeting }] of [...this.#underWay]) {
+      if (dialled || !matches(meeting)) continue
+      this.#finish(number)
+      end()
+      this.#options.send({ kind: 'unlinked', meeting: number })
+    }
+  }
+
   #begin(meeting: Meeting, dialled: boolean, start: () => () => void): void {
     const timer: Timer = this.#options.clock.after(MEETING, () => this.#fail(meeting), { idle: true })
     let cancel = (): void => {}
     const end = (): void => cancel()
-    this.#underWay.set(meeting.meeting, { end, timer, dialled })
+    this.#underWay.set(meeting.meeting, { meeting, end, timer, dialled })
     cancel = start()
   }
 

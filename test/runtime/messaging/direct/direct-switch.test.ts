@@ -284,10 +284,18 @@ describe('what is told of a link that has ended', () => {
     stream.die()
     await settled()
     expect(recent()).toEqual([
-      [false, 'open', null, null],
       [true, 'invoke', ours(1), 'echo'],
       [false, 'result', ours(1), null],
       [false, 'invoke', theirs(1), 'echo'],
+    ])
+  })
+
+  test('of one that has never come to be, at once', () => {
+    switcher.receive({ kind: 'meet', ...MEETING, meeting: 6 })
+    switcher.receive(gone)
+    expect(toPrimary).toEqual([
+      { kind: 'met', meeting: 6, listens: true },
+      { kind: 'unlinked', meeting: 6 },
     ])
   })
 

@@ -151,6 +151,19 @@ test('a death waits not long for one that says nothing, nor for one that is dead
   expect([first.isOver, second.isOver]).toEqual([true, true])
 })
 
+test('a death takes what is there to be read when its time is over', async () => {
+  meet()
+  const nextTurn = clock.nextTurn.bind(clock)
+  clock.nextTurn = (run) => {
+    broker.receive(1, { kind: 'unlinked', meeting: 1, recent })
+    nextTurn(run)
+  }
+  const going = goes(2)
+  await clock.advance(51)
+  expect(going.isOver).toBe(true)
+  expect(ended).toContainEqual({ id: 2, peer: 1, recent, byItself: false })
+})
+
 test('who finds the other corrupt tells afterwards what has passed', async () => {
   meet()
   broker.receive(1, { kind: 'unlinked', meeting: 1, corrupt: 'wrote a batch that is no list' })
