@@ -1,4 +1,4 @@
-import { type CompactKinds, fromCompact, toCompact } from './compact.js'
+import { type CompactKinds, fromCompact, toCompact, toList } from './compact.js'
 import { isObject } from './frame-checks.js'
 import { downShapes, peerShapes, type Shapes, upShapes } from './frame-shapes.js'
 import { BATCH_TAG, type Batch, type DownFrame, type PeerFrame, type UpFrame } from './frames.js'
@@ -28,6 +28,11 @@ export function batchText({ frames }: Batch<{ readonly kind: string }>): string 
   return `${text}]}`
 }
 
+/** The same for a message that node makes the text of, because a socket goes with it. */
+export function batchOfLists({ frames }: Batch<{ readonly kind: string }>): Batch<unknown> {
+  return writeBatch(frames.map((frame) => toList(frame) ?? frame))
+}
+
 /** Is this message ours at all? Everything else on the channel belongs to the user or to Node. */
 export function isBatch(message: unknown): message is Batch<unknown> {
   return isObject(message) && message.cmd === BATCH_TAG
@@ -40,9 +45,9 @@ export const readDownBatch = (batch: Batch<unknown>): ReadBatch<DownFrame> => re
 export const readPeerBatch = (frames: unknown): ReadBatch<PeerFrame> =>
   readBatch({ cmd: BATCH_TAG, frames: frames as unknown[] }, peerShapes, FROM_PEER)
 
-const FROM_WORKER: CompactKinds = { call: true, invoke: false, message: false }
-const FROM_ROUTER: CompactKinds = { call: false, invoke: true, message: true }
-const FROM_PEER: CompactKinds = { call: false, invoke: true, message: false }
+const FROM_WORKER: CompactKinds = { call: true, invoke: false, message: false, sockets: 'given' }
+const FROM_ROUTER: CompactKinds = { call: false, invoke: true, message: true, sockets: 'taken' }
+const FROM_PEER: CompactKinds = { call: false, invoke: true, message: false, sockets: undefined }
 
 function readBatch<F extends { kind: string }>(
   batch: Batch<unknown>,

@@ -1,6 +1,14 @@
 import { LONGEST_NAME } from './contract.js'
-import { chain, count, failure, optional, payload, room, route, target, text, time } from './frame-checks.js'
-import type { CallFrame, InvokeFrame, MessageFrame, Payload, ResultFrame } from './frames.js'
+import { chain, count, failure, optional, payload, peer, room, route, target, text, time } from './frame-checks.js'
+import type {
+  CallFrame,
+  ConnectionFrame,
+  InvokeFrame,
+  MessageFrame,
+  Payload,
+  ResultFrame,
+  TakenFrame,
+} from './frames.js'
 import { isInlineText } from './payload-forms.js'
 
 /*
@@ -11,6 +19,8 @@ import { isInlineText } from './payload-forms.js'
  *     ["invoke", route, from.id, from.incarnation, method, payload, deadline, rest]
  *     ["result", id, payload]
  *     ["message", channel, payload, receipt, from]
+ *     ["connection", id, connection, listener, head, peer]
+ *     ["taken", id]
  *
  * What is absent is null, or not there at the end. `rest` is an object of the fields that few calls have.
  */
@@ -29,9 +39,20 @@ export function toCompact(frame: { readonly kind: string }, payloadText: Payload
       return callText(frame as CallFrame, payloadText)
     case 'message':
       return messageText(frame as MessageFrame)
-    default:
-      return undefined
+    default: {
+      const list = toList(frame)
+      return list && JSON.stringify(list)
+    }
   }
+}
+
+/** The same, not written yet, of those frames that may go with a socket: that message's text is made by node. */
+export function toList(frame: { readonly kind: string }): readonly unknown[] | undefined {
+  if (frame.kind === 'taken') return ['taken', (frame as TakenFrame).id]
+  if (frame.kind !== 'connection') return undefined
+  const { id, connection, listener, head, peer } = frame as ConnectionFrame
+  const needed = ['connection', id, connection, listener]
+  return head === undefined && peer === undefined ? needed : [...needed, head ?? null, peer]
 }
 
 function callText(frame: CallFrame, payloadText: PayloadText): string {
@@ -110,11 +131,13 @@ function quoted(name: string): string {
 export function fromCompact(
   list: readonly unknown[],
   kinds: CompactKinds,
-): CallFrame | InvokeFrame | ResultFrame | MessageFrame | undefined {
+): CallFrame | InvokeFrame | ResultFrame | MessageFrame | ConnectionFrame | TakenFrame | undefined {
   const [kind] = list
   if (kind === 'result') return readResult(list)
   if (kind === 'call') return kinds.call ? readCall(list) : undefined
   if (kind === 'message') return kinds.message ? readMessage(list) : undefined
+  if (kind === 'connection') return kinds.sockets === 'taken' ? readConnection(list) : undefined
+  if (kind === 'taken') return kinds.sockets === 'given' ? readTaken(list) : undefined
   return kind === 'invoke' && kinds.invoke ? readInvoke(list) : undefined
 }
 
@@ -123,6 +146,8 @@ export interface CompactKinds {
   readonly call: boolean
   readonly invoke: boolean
   readonly message: boolean
+  /** Does whoever reads take connections, or has it given them? */
+  readonly sockets: 'taken' | 'given' | undefined
 }
 
 function readCall(list: readonly unknown[]): CallFrame | undefined {
@@ -167,6 +192,18 @@ function readMessage(list: readonly unknown[]): MessageFrame | undefined {
   return { kind: 'message', channel, payload: body, receipt, from } as MessageFrame
 }
 
+function readConnection(list: readonly unknown[]): ConnectionFrame | undefined {
+  const [kind, id, connection, listener] = list
+  const head = list[4] ?? undefined
+  const from = list[5] ?? undefined
+  if (!count(id) || !count(connection) || !count(listener) || !maybeText(head) || !maybePeer(from)) return undefined
+  return { kind, id, connection, listener, head, peer: from } as ConnectionFrame
+}
+
+function readTaken([kind, id]: readonly unknown[]): TakenFrame | undefined {
+  return count(id) ? ({ kind, id } as TakenFrame) : undefined
+}
+
 interface Rest {
   readonly cast?: unknown
   readonly chain?: unknown
@@ -190,5 +227,6 @@ const maybeRoute = optional(route)
 const maybeTime = optional(time)
 const maybeChain = optional(chain)
 const maybeText = optional(text)
+const maybePeer = optional(peer)
 const maybeRoom = optional(room)
 const maybeFailure = optional(failure)

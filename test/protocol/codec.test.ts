@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { assert, describe, expect, test } from 'vitest'
 import {
+  batchOfLists,
   batchText,
   isBatch,
   type ReadBatch,
@@ -328,6 +329,21 @@ describe('as the text of one line', () => {
     }
   })
 
+  test('what may go with a socket is the same in a message that node makes the text of', () => {
+    const peer = { address: '::1', port: 1, family: 'IPv6' }
+    const names = { kind: 'connection', id: 1, connection: 2, listener: 3 } as const
+    const frames = [names, { ...names, head: 'R0VU' }, { ...names, peer }, { ...names, head: 'R0VU', peer }]
+    const sent = JSON.parse(JSON.stringify(batchOfLists(writeBatch(frames))))
+    expect(sent.frames[0]).toEqual(['connection', 1, 2, 3])
+    expect(readDownBatch(sent).frames).toEqual(frames)
+    const answer = JSON.parse(JSON.stringify(batchOfLists(writeBatch([{ kind: 'taken', id: 1 }]))))
+    expect(answer.frames).toEqual([['taken', 1]])
+    expect(readUpBatch(answer).frames).toEqual([{ kind: 'taken', id: 1 }])
+    const bound = writeBatch([{ kind: 'bound', ref: 1 }])
+    expect(batchOfLists(bound)).toEqual(bound)
+  })
+
+  const connection: unknown[] = ['connection', 1, 2, 3]
   const call: unknown[] = ['call', 1, 2, 'm', null, 5]
   const invoke: unknown[] = ['invoke', 1, 1, 1, 'm', null, 5]
   const message: unknown[] = ['message', 'c', { plain: 1 }, null, null]
@@ -357,6 +373,10 @@ describe('as the text of one line', () => {
     ...[1, true, []].map((payload) => invoke.with(5, payload)),
     ...['x', {}].map((deadline) => invoke.with(6, deadline)),
     ...wrong.rest.slice(0, 3).map((rest) => [...invoke, rest]),
+    ...[1, 2, 3].flatMap((index) => [-1, 1.5, 'x', null].map((number) => connection.with(index, number))),
+    ...[1, {}].map((head) => [...connection, head]),
+    ...['x', {}, { address: 1 }].map((peer) => [...connection, 'R0VU', peer]),
+    ...[-1, 1.5, 'x', null].map((id) => ['taken', id]),
     ...[null, 1].map((channel) => message.with(1, channel)),
     ...[1, true, []].map((payload) => message.with(2, payload)),
     ...wrong.call.map((receipt) => message.with(3, receipt)),
@@ -365,7 +385,8 @@ describe('as the text of one line', () => {
 
   test.each(lists.map((list) => [JSON.stringify(list), list] as const))('%s is malformed', (_, list) => {
     const batch = { cmd: BATCH_TAG, frames: [list] } as const
-    const reader = list[0] === 'invoke' || list[0] === 'message' ? readDownBatch : readUpBatch
+    const isDown = ['invoke', 'message', 'connection'].includes(list[0] as string)
+    const reader = isDown ? readDownBatch : readUpBatch
     expect(reader(batch)).toEqual({ frames: [], malformed: 1 })
   })
 
@@ -391,8 +412,8 @@ describe('as the text of one line', () => {
   })
 
   test('nobody may send what only the other side may', () => {
-    expect(readUpBatch({ cmd: BATCH_TAG, frames: [invoke, message] }).malformed).toBe(2)
-    expect(readPeerBatch([message]).malformed).toBe(1)
-    expect(readDownBatch({ cmd: BATCH_TAG, frames: [call] }).malformed).toBe(1)
+    expect(readUpBatch({ cmd: BATCH_TAG, frames: [invoke, message, connection] }).malformed).toBe(3)
+    expect(readPeerBatch([message, connection, ['taken', 1]]).malformed).toBe(3)
+    expect(readDownBatch({ cmd: BATCH_TAG, frames: [call, ['taken', 1]] }).malformed).toBe(2)
   })
 })

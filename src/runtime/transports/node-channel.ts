@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import { batchText, isBatch, writeBatch } from '../../protocol/codec.js'
+import { batchOfLists, batchText, isBatch, writeBatch } from '../../protocol/codec.js'
 import { BATCH_TAG, type Batch } from '../../protocol/frames.js'
 import { Numbered } from '../numbered.js'
 import { type ChannelHandle, channelHandleOf } from './channel-handle.js'
@@ -8,6 +8,8 @@ import { MessageTooLargeError } from './line-limit.js'
 
 /** A `ChildProcess`, or `process` in a child. */
 type NodeProcess = IpcChannel & object
+
+type OwnBatch = Batch<{ readonly kind: string }>
 
 /** Of what comes below the messages of the program. */
 type InternalListener = (message: unknown, handle?: unknown) => void
@@ -69,15 +71,18 @@ export class NodeChannel implements IpcChannel {
   send(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean {
     const { send } = this.#process
     if (!send) return true
-    if (this.#owesAnswer && handle === undefined && isBatch(message)) {
-      this.#owesAnswer = false
-      return send.call(this.#process, { cmd: SOCKET_CAME, frames: message.frames }, undefined, options, callback)
-    }
+    if (!isBatch(message)) return send.call(this.#process, message, handle, options, callback)
     // What comes with a handle, node wraps in a message of its own.
-    if (!this.#writesText || handle !== undefined || !isBatch(message))
-      return send.call(this.#process, message, handle, options, callback)
+    if (handle !== undefined)
+      return send.call(this.#process, batchOfLists(message as OwnBatch), handle, options, callback)
+    if (this.#owesAnswer) {
+      this.#owesAnswer = false
+      const { frames } = batchOfLists(message as OwnBatch)
+      return send.call(this.#process, { cmd: SOCKET_CAME, frames }, undefined, options, callback)
+    }
+    if (!this.#writesText) return send.call(this.#process, message, undefined, options, callback)
     const line = ++this.#last
-    this.#now = batchText(message as Batch<{ readonly kind: string }>)
+    this.#now = batchText(message as OwnBatch)
     try {
       const taken = send.call(this.#process, { cmd: BATCH_TAG, line }, undefined, options, callback)
       if (this.#now !== undefined && this.#process.connected) this.#kept.set(line, this.#now)
