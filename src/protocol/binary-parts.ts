@@ -24,10 +24,23 @@ export class BinaryPart {
   }
 }
 
+/** Where copies of binary values are put. */
+export interface PartMemory {
+  /** Of exactly so many bytes, and of whatever content; nobody else has it. */
+  take(bytes: number): Buffer
+}
+
+export const OWN_MEMORY: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes) }
+
 /** Collects the parts of one payload. */
 export class PartList {
+  readonly #memory: PartMemory
   readonly parts: Buffer[] = []
   size = 0
+
+  constructor(memory: PartMemory) {
+    this.#memory = memory
+  }
 
   clear(): void {
     this.parts.length = 0
@@ -35,7 +48,7 @@ export class PartList {
   }
 
   add(type: string, { buffer, byteOffset, byteLength }: ArrayBufferView): BinaryPart {
-    const bytes = Buffer.allocUnsafeSlow(byteLength)
+    const bytes = this.#memory.take(byteLength)
     bytes.set(new Uint8Array(buffer, byteOffset, byteLength))
     this.parts.push(bytes)
     this.size += byteLength

@@ -1,4 +1,4 @@
-import { type ArrivedPayload, PartList, PartsPayload } from './binary-parts.js'
+import { type ArrivedPayload, PartList, type PartMemory, PartsPayload } from './binary-parts.js'
 import { PayloadError } from './errors.js'
 import type { Payload } from './frames.js'
 import { guardPlain } from './guard.js'
@@ -19,8 +19,8 @@ export interface EncodeOptions {
   readonly limit: number
   /** How an error names the value: `args`, `result`, `value`. */
   readonly root: string
-  /** It goes over a link that carries bytes: what is binary stays so, in a `PartsPayload`. */
-  readonly parts?: boolean | undefined
+  /** It goes over a link that carries bytes: what is binary stays so, in a `PartsPayload`, and is copied to there. */
+  readonly parts?: PartMemory | undefined
 }
 
 export function encodePayload(value: unknown, options: EncodeOptions): Payload {
@@ -40,7 +40,7 @@ function toPayload(value: unknown, { opaque, limit, root, parts }: EncodeOptions
   let text: string
   if (kind === 'plain') text = `{"plain":${JSON.stringify(value)}}`
   else {
-    const list = parts ? new PartList() : undefined
+    const list = parts && new PartList(parts)
     const { form, size } = writeRich(value, root, limit, list)
     if (list && list.parts.length > 0) return checkedParts(new PartsPayload(form, list, size), limit, root)
     text = `{"rich":${JSON.stringify(form)}}`

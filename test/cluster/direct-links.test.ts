@@ -56,6 +56,14 @@ describe('calls between two workers', () => {
     expect(await (await met()).call(1, 'roundTrip', [2])).toEqual([])
   })
 
+  it('carry many binary values at once, in memory that is used again, unchanged', async () => {
+    const cluster = await met()
+    const givenUp = await cluster.call(1, 'weighMany', [2, 2_000], { timeout: 60_000 })
+    expect(givenUp).toBeGreaterThan(300)
+    expect(givenUp).toBeLessThan(1_000)
+    expect(await cluster.call(2, 'changed', [])).toEqual([])
+  })
+
   it('carry streams of bytes, more of them than may be on their way at once', async () => {
     const cluster = await met({ limits: { streamBytes: 100_000 } })
     expect(await cluster.call(1, 'readChunks', [2, 600, 5_000])).toEqual([])

@@ -1,4 +1,5 @@
 import { describeTarget } from '../../protocol/address.js'
+import { OWN_MEMORY } from '../../protocol/binary-parts.js'
 import { declaredNameOf } from '../../protocol/declared-errors.js'
 import { toRecord } from '../../protocol/error-record.js'
 import { CallCycleError, RemoteError, type ThrownRecord, TroupeError } from '../../protocol/errors.js'
@@ -44,7 +45,7 @@ export class Answers {
       id: frame.route,
       payload: encodePayload(value, {
         opaque,
-        parts: isDirect(frame.route),
+        parts: isDirect(frame.route) ? OWN_MEMORY : undefined,
         limit: this.#options.payloadLimit,
         root: 'result',
       }),

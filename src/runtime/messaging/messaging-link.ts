@@ -1,3 +1,4 @@
+import type { PartMemory } from '../../protocol/binary-parts.js'
 import { type CallDetails, CallTimeoutError } from '../../protocol/errors.js'
 import type { MessagingUpFrame, WireTarget } from '../../protocol/frames.js'
 import type { Clock } from '../clock.js'
@@ -8,8 +9,8 @@ export interface MessagingLink {
   send(frame: MessagingUpFrame): void
   /** Whether the link by which a message to there would go holds all that it may. False in the primary, whose router refuses by target. */
   isFull(to: WireTarget): boolean
-  /** What is sent there goes over a direct link, where binary values travel as bytes. */
-  carriesBytes?(to: WireTarget): boolean
+  /** What is sent there goes over a direct link, where binary values travel as bytes: where their copies are put. */
+  memoryFor?(to: WireTarget): PartMemory | undefined
   /** Resolve when what was sent last has left, as far as that can be known from here; undefined when it has already. */
   castFlushed(): Promise<void> | undefined
   publishFlushed(): Promise<void> | undefined

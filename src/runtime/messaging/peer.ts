@@ -1,3 +1,4 @@
+import type { PartMemory } from '../../protocol/binary-parts.js'
 import { type CallDetails, PayloadError } from '../../protocol/errors.js'
 import type { MessagingDownFrame, MessagingUpFrame, Payload, WireTarget } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
@@ -67,7 +68,7 @@ export class Peer {
 
   /** Encodes what is sent to there: inline where the primary is one end of the way, opaque where it passes it on. */
   encodeArgs(args: readonly unknown[], to: WireTarget, method: string): Payload {
-    const parts = this.#options.link.carriesBytes?.(to) ?? false
+    const parts = this.#options.link.memoryFor?.(to)
     return this.#encode(args, to !== 0 && this.#options.self.id !== 0, 'args', nameOf(to, method), parts)
   }
 
@@ -121,7 +122,7 @@ export class Peer {
     this.subscriptions.close()
   }
 
-  #encode(value: unknown, opaque: boolean, root: string, name: CallDetails, parts = false): Payload {
+  #encode(value: unknown, opaque: boolean, root: string, name: CallDetails, parts?: PartMemory): Payload {
     try {
       return encodePayload(value, { opaque, parts, limit: this.#options.limits.payload, root })
     } catch (error) {

@@ -37,6 +37,8 @@ export interface RoutedCallsOptions {
   readonly fewer: () => void
   /** Where numbers are not counted from 1: a worker's own switch. */
   readonly nextRoute?: (frame: CallFrame) => number
+  /** It has been answered with a value: its target has read all of it, and nobody will send it again. */
+  readonly served?: (frame: CallFrame) => void
 }
 
 /**
@@ -106,6 +108,7 @@ export class RoutedCalls {
       )
     }
     this.#options.fewer()
+    if (frame.kind === 'result') this.#options.served?.(route.frame)
   }
 
   /** Kept for the case that this process is heard of no more, and passed on to whoever waits. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { PartsPayload } from '../../../src/protocol/binary-parts.js'
+import { OWN_MEMORY, PartsPayload } from '../../../src/protocol/binary-parts.js'
 import { readPeerBatch } from '../../../src/protocol/codec.js'
 import type { PeerFrame } from '../../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
@@ -40,7 +40,12 @@ const cancel = (id: number): PeerFrame => ({ kind: 'cancel', id })
 const result = (value: unknown, parts = true): PeerFrame => ({
   kind: 'result',
   id: 1,
-  payload: encodePayload(value, { opaque: true, parts, limit: 4_000_000, root: 'result' }),
+  payload: encodePayload(value, {
+    opaque: true,
+    parts: parts ? OWN_MEMORY : undefined,
+    limit: 4_000_000,
+    root: 'result',
+  }),
 })
 const decoded = (frame: PeerFrame | undefined): unknown =>
   frame?.kind === 'result' ? decodePayload(frame.payload, 'result') : undefined
@@ -71,8 +76,8 @@ describe('binary values', () => {
       expect(decoded(heard[1])).toEqual(VALUES[name])
     })
 
-  const item = (value: unknown, parts = true) =>
-    encodePayload(value, { opaque: true, parts, limit: 4_000_000, root: 'item' }) as string | PartsPayload
+  const item = (value: unknown) =>
+    encodePayload(value, { opaque: true, parts: OWN_MEMORY, limit: 4_000_000, root: 'item' }) as string | PartsPayload
 
   test.each([5, Number.POSITIVE_INFINITY])('are items of streams, among others, in pieces of %d', async (chunk) => {
     const { left, heard } = pair(chunk)

@@ -1,3 +1,4 @@
+import type { PartMemory } from '../../../protocol/binary-parts.js'
 import { toRecord } from '../../../protocol/error-record.js'
 import type {
   CallFrame,
@@ -23,6 +24,7 @@ import type { MessagingLink } from '../messaging-link.js'
 import { isNumbered, RoutedCalls } from '../routed-calls.js'
 import { LinkReader } from './link-reader.js'
 import { type DirectPort, Meetings } from './meetings.js'
+import { PartPool } from './part-pool.js'
 import { Parting } from './parting.js'
 import type { PeerLink } from './peer-link.js'
 import { PeerLinks } from './peer-links.js'
@@ -57,6 +59,7 @@ export class DirectSwitch implements MessagingLink {
   readonly #meetings: Meetings
   readonly #parting: Parting
   readonly #reader: LinkReader
+  readonly #pool: PartPool
   /** The last cast went over a link. */
   #castOverLink = false
   /** A call is being sent: what comes of it at once is delivered after it. */
@@ -69,6 +72,8 @@ export class DirectSwitch implements MessagingLink {
     this.#self = new Endpoint(self, this.#toSelf(), limits.link)
     const links = new PeerLinks(members, limits)
     this.#links = links
+    const pool = new PartPool(clock)
+    this.#pool = pool
     const room = { enter: (_: WireTarget, held: Route | HeldCast) => this.#handOver(held), leave: () => false }
     this.#calls = new RoutedCalls({
       members,
@@ -78,6 +83,7 @@ export class DirectSwitch implements MessagingLink {
       room,
       fewer: () => {},
       nextRoute: ({ to }) => links.to(to)?.nextRoute() ?? 0,
+      served: ({ payload }) => pool.giveBack(payload),
     })
     this.#casts = new RoutedCasts({ directory: links, room, drops: new DropLog(logger, clock) })
     const parting = new Parting({
@@ -120,8 +126,8 @@ export class DirectSwitch implements MessagingLink {
   }
 
   /** What is sent there now goes over a link, which carries bytes. */
-  carriesBytes(to: WireTarget): boolean {
-    return this.#links.to(to) !== undefined
+  memoryFor(to: WireTarget): PartMemory | undefined {
+    return this.#links.to(to) && this.#pool
   }
 
   // ------------------------------------------------------------------------- what this process sends

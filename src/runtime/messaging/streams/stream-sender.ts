@@ -1,3 +1,4 @@
+import { OWN_MEMORY } from '../../../protocol/binary-parts.js'
 import type { ItemsFrame, StreamRoom } from '../../../protocol/frames.js'
 import { encodePayload } from '../../../protocol/payload.js'
 import { type ItemPayload, sizeOfItem } from '../../../protocol/payload-forms.js'
@@ -110,7 +111,7 @@ export class StreamSender {
     const { route, validate, payloadLimit: limit } = this.#options
     const index = this.#window.sent
     const add = (item: unknown): void => {
-      const options = { opaque: true, parts: isDirect(route), limit, root: `items[${index}]` }
+      const options = { opaque: true, parts: isDirect(route) ? OWN_MEMORY : undefined, limit, root: `items[${index}]` }
       this.#send((encodePayload(item, options) as ItemPayload | undefined) ?? null)
     }
     if (validate) return validate(value, `items[${index}]`).then(add)
