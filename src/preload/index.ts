@@ -37,7 +37,7 @@ function becomeWorker(identity: WorkerIdentity): void {
     onUnsendable: (error) => process.emitWarning(error instanceof Error ? error : String(error)),
     onMalformed: (count) => warnings.add('malformed', `dropped ${count} malformed frames from the primary`),
   }
-  const channel = new NodeChannel(process, lineLimit(identity.limits.payload), { takesSockets: true })
+  const channel = new NodeChannel(process, lineLimit(identity.limits.payload), { takesHandles: true })
   const link = new IpcTransport<UpFrame, DownFrame>(channel, options, standInFor)
   const servers = new ServerRegistry(clock, {
     load: (connections) => link.send({ kind: 'load', connections }),

@@ -1,5 +1,6 @@
 import type { BinaryRecord } from './binary.js'
 import { type EncodedParts, type InlinePayload, KIND } from './payload-forms.js'
+import { isDirect } from './routes.js'
 
 /*
  * Binary values that travel as bytes, beside the JSON and not in it: on links between two workers, which nobody else reads.
@@ -30,7 +31,13 @@ export interface PartMemory {
   take(bytes: number): Buffer
 }
 
-export const OWN_MEMORY: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes) }
+/** New each time, and the collector's when it is of no more use. */
+export const FRESH_MEMORY: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes) }
+
+/** For what answers a call that has come under that number: over a link or not. */
+export function memoryForAnswer(route: number): PartMemory | undefined {
+  return isDirect(route) ? FRESH_MEMORY : undefined
+}
 
 /** Collects the parts of one payload. */
 export class PartList {

@@ -1,4 +1,4 @@
-import { type CompactKinds, fromCompact, toCompact, toList } from './compact.js'
+import { FROM_PEER, FROM_ROUTER, FROM_WORKER, fromCompact, type ListReaders, toCompact, toList } from './compact.js'
 import { isObject } from './frame-checks.js'
 import { downShapes, peerShapes, type Shapes, upShapes } from './frame-shapes.js'
 import { BATCH_TAG, type Batch, type DownFrame, type PeerFrame, type UpFrame } from './frames.js'
@@ -17,7 +17,7 @@ export function writeBatch<F>(frames: readonly F[]): Batch<F> {
   return { cmd: BATCH_TAG, frames }
 }
 
-/** The same as the text of one line, its calls in their short form (`compact.ts`). */
+/** The same as the text of one line, frames that have a short form in that (`compact.ts`). */
 export function batchText({ frames }: Batch<{ readonly kind: string }>): string {
   let text = `{"cmd":"${BATCH_TAG}","frames":[`
   for (let index = 0; index < frames.length; index++) {
@@ -28,8 +28,8 @@ export function batchText({ frames }: Batch<{ readonly kind: string }>): string 
   return `${text}]}`
 }
 
-/** The same for a message that node makes the text of, because a socket goes with it. */
-export function batchOfLists({ frames }: Batch<{ readonly kind: string }>): Batch<unknown> {
+/** The same for a message that node makes the text of: one with a handle, or its answer. */
+export function batchForNode({ frames }: Batch<{ readonly kind: string }>): Batch<unknown> {
   return writeBatch(frames.map((frame) => toList(frame) ?? frame))
 }
 
@@ -45,19 +45,15 @@ export const readDownBatch = (batch: Batch<unknown>): ReadBatch<DownFrame> => re
 export const readPeerBatch = (frames: unknown): ReadBatch<PeerFrame> =>
   readBatch({ cmd: BATCH_TAG, frames: frames as unknown[] }, peerShapes, FROM_PEER)
 
-const FROM_WORKER: CompactKinds = { call: true, invoke: false, message: false, sockets: 'given' }
-const FROM_ROUTER: CompactKinds = { call: false, invoke: true, message: true, sockets: 'taken' }
-const FROM_PEER: CompactKinds = { call: false, invoke: true, message: false, sockets: undefined }
-
 function readBatch<F extends { kind: string }>(
   batch: Batch<unknown>,
   shapes: Shapes<F>,
-  kinds: CompactKinds,
+  readers: ListReaders,
 ): ReadBatch<F> {
   if (!Array.isArray(batch.frames)) return { frames: [], malformed: 1 }
   const frames: F[] = []
   for (const value of batch.frames as readonly unknown[]) {
-    const frame = Array.isArray(value) ? (fromCompact(value, kinds) as F | undefined) : readFrame(value, shapes)
+    const frame = Array.isArray(value) ? (fromCompact(value, readers) as F | undefined) : readFrame(value, shapes)
     if (frame) frames.push(frame)
   }
   return { frames, malformed: batch.frames.length - frames.length }

@@ -12,8 +12,9 @@ import type {
 import { isInlineText } from './payload-forms.js'
 
 /*
- * The frames that every call and every message of a channel needs, as lists: half as long as objects with the same fields, and read in half the
- * time. Written as text at once, so that a payload's own text goes in as it is. All other frames are objects.
+ * The frames that every call, every message of a channel and every connection needs, as lists: half as long as objects with the
+ * same fields, and read in half the time. Written as text at once, so that a payload's own text goes in as it is; or by node, when a
+ * handle comes along. All other frames are objects.
  *
  *     ["call", id, to, method, payload, deadline, rest]
  *     ["invoke", route, from.id, from.incarnation, method, payload, deadline, rest]
@@ -46,7 +47,7 @@ export function toCompact(frame: { readonly kind: string }, payloadText: Payload
   }
 }
 
-/** The same, not written yet, of those frames that may go with a socket: that message's text is made by node. */
+/** The same, not written yet, of those frames whose message node makes the text of: they go with a handle, or in its answer. */
 export function toList(frame: { readonly kind: string }): readonly unknown[] | undefined {
   if (frame.kind === 'taken') return ['taken', (frame as TakenFrame).id]
   if (frame.kind !== 'connection') return undefined
@@ -127,27 +128,15 @@ function quoted(name: string): string {
 
 // ------------------------------------------------------------------------------------------- reading
 
-/** The frame that a list stands for, or undefined when it is none, or not well formed. */
-export function fromCompact(
-  list: readonly unknown[],
-  kinds: CompactKinds,
-): CallFrame | InvokeFrame | ResultFrame | MessageFrame | ConnectionFrame | TakenFrame | undefined {
-  const [kind] = list
-  if (kind === 'result') return readResult(list)
-  if (kind === 'call') return kinds.call ? readCall(list) : undefined
-  if (kind === 'message') return kinds.message ? readMessage(list) : undefined
-  if (kind === 'connection') return kinds.sockets === 'taken' ? readConnection(list) : undefined
-  if (kind === 'taken') return kinds.sockets === 'given' ? readTaken(list) : undefined
-  return kind === 'invoke' && kinds.invoke ? readInvoke(list) : undefined
-}
+type CompactFrame = CallFrame | InvokeFrame | ResultFrame | MessageFrame | ConnectionFrame | TakenFrame
 
-/** Which of them may come from there: calls from a worker, invocations and messages from the router. */
-export interface CompactKinds {
-  readonly call: boolean
-  readonly invoke: boolean
-  readonly message: boolean
-  /** Does whoever reads take connections, or has it given them? */
-  readonly sockets: 'taken' | 'given' | undefined
+/** How lists are read that may come from somewhere, by the kind that each begins with. */
+export type ListReaders = ReadonlyMap<unknown, ListReader>
+type ListReader = (list: readonly unknown[]) => CompactFrame | undefined
+
+/** The frame that a list stands for, or undefined when it is none, or not well formed. */
+export function fromCompact(list: readonly unknown[], readers: ListReaders): CompactFrame | undefined {
+  return readers.get(list[0])?.(list)
 }
 
 function readCall(list: readonly unknown[]): CallFrame | undefined {
@@ -193,16 +182,34 @@ function readMessage(list: readonly unknown[]): MessageFrame | undefined {
 }
 
 function readConnection(list: readonly unknown[]): ConnectionFrame | undefined {
-  const [kind, id, connection, listener] = list
+  const [, id, connection, listener] = list
   const head = list[4] ?? undefined
   const from = list[5] ?? undefined
   if (!count(id) || !count(connection) || !count(listener) || !maybeText(head) || !maybePeer(from)) return undefined
-  return { kind, id, connection, listener, head, peer: from } as ConnectionFrame
+  return { kind: 'connection', id, connection, listener, head, peer: from } as ConnectionFrame
 }
 
-function readTaken([kind, id]: readonly unknown[]): TakenFrame | undefined {
-  return count(id) ? ({ kind, id } as TakenFrame) : undefined
+function readTaken([, id]: readonly unknown[]): TakenFrame | undefined {
+  return count(id) ? ({ kind: 'taken', id } as TakenFrame) : undefined
 }
+
+export const FROM_WORKER: ListReaders = new Map<unknown, ListReader>([
+  ['result', readResult],
+  ['call', readCall],
+  ['taken', readTaken],
+])
+
+export const FROM_ROUTER: ListReaders = new Map<unknown, ListReader>([
+  ['result', readResult],
+  ['invoke', readInvoke],
+  ['message', readMessage],
+  ['connection', readConnection],
+])
+
+export const FROM_PEER: ListReaders = new Map<unknown, ListReader>([
+  ['result', readResult],
+  ['invoke', readInvoke],
+])
 
 interface Rest {
   readonly cast?: unknown

@@ -10,6 +10,9 @@ import type { StandardSchema } from './schema.js'
 /** Characters of a method's or a channel's name: names are in no limit of bytes. */
 export const LONGEST_NAME = 256
 
+/** How many of the last messages of a link are kept for the evidence: enough for what was going on, 5 kB per link. */
+export const RECORDED_FRAMES = 64
+
 // ------------------------------------------------------------------------------------------- channels
 
 /**

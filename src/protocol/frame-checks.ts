@@ -1,4 +1,4 @@
-import { LONGEST_NAME } from './contract.js'
+import { LONGEST_NAME, RECORDED_FRAMES } from './contract.js'
 
 // What a field of a frame may be: for reading what another process has written.
 
@@ -45,7 +45,8 @@ export const methods: Check = (value) => isObject(value) && Object.values(value)
 export const member: Check = (value) =>
   isObject(value) && reference(value) && text(value.state) && methods(value.methods)
 
-export const some =
+/** Of one at least. */
+export const listOf =
   (check: Check): Check =>
   (value) =>
     Array.isArray(value) && value.length > 0 && value.every(check)
@@ -69,19 +70,16 @@ export const stage: Check = (value) =>
   (value.kind === 'unknown' ||
     (time(value.ms) &&
       (value.kind === 'running' || (value.kind === 'queued' && count(value.position) && texts(value.behind)))))
-/** How many of the last messages of a link are kept for the evidence: enough for what was going on, 5 kB per link. */
-export const RECORDED_FRAMES = 64
+
 const name: Check = (value) => typeof value === 'string' && value.length <= LONGEST_NAME
-export const passedOnLink: Check = (value) =>
+const maybeName = nullable(name)
+const maybeRoute = nullable(route)
+/** As many as anybody keeps. */
+export const frameRecords: Check = (value) =>
   Array.isArray(value) &&
   value.length <= RECORDED_FRAMES &&
   value.every(
     (one) =>
-      Array.isArray(one) &&
-      time(one[0]) &&
-      flag(one[1]) &&
-      name(one[2]) &&
-      nullable(route)(one[3]) &&
-      nullable(name)(one[4]),
+      Array.isArray(one) && time(one[0]) && flag(one[1]) && name(one[2]) && maybeRoute(one[3]) && maybeName(one[4]),
   )
 export const room: Check = (value) => isObject(value) && amount(value.items) && amount(value.bytes)

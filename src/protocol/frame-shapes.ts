@@ -9,20 +9,20 @@ import {
   failure,
   failures,
   flag,
+  frameRecords,
   isObject,
+  listOf,
   member,
   methods,
   nullable,
   oneOf,
   optional,
-  passedOnLink,
   payload,
   peer,
   reference,
   references,
   room,
   route,
-  some,
   stage,
   target,
   text,
@@ -65,12 +65,12 @@ const progress = {
 const items = {
   id: route,
   first: count,
-  items: some((item) => item === null || text(item)),
+  items: listOf((item) => item === null || text(item)),
 }
 /** Of a link that carries bytes. */
 const peerItems = {
   ...items,
-  items: some((item) => item === null || text(item) || arrivedParts(item)),
+  items: listOf((item) => item === null || text(item) || arrivedParts(item)),
 }
 const credit = {
   id: route,
@@ -188,7 +188,7 @@ export const upShapes = shapesOf<UpFrame>({
   unlinked: {
     meeting: count,
     corrupt: optional(text),
-    recent: optional(passedOnLink),
+    recent: optional(frameRecords),
   },
   parted: {},
   busy: {

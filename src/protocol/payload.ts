@@ -20,7 +20,7 @@ export interface EncodeOptions {
   /** How an error names the value: `args`, `result`, `value`. */
   readonly root: string
   /** It goes over a link that carries bytes: what is binary stays so, in a `PartsPayload`, and is copied to there. */
-  readonly parts?: PartMemory | undefined
+  readonly memory?: PartMemory | undefined
 }
 
 export function encodePayload(value: unknown, options: EncodeOptions): Payload {
@@ -34,13 +34,13 @@ export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   }
 }
 
-function toPayload(value: unknown, { opaque, limit, root, parts }: EncodeOptions): Payload {
+function toPayload(value: unknown, { opaque, limit, root, memory }: EncodeOptions): Payload {
   const kind = walk(value, limit)
   if (kind === 'too large') throw refusedAsTooLarge(limit, root)
   let text: string
   if (kind === 'plain') text = `{"plain":${JSON.stringify(value)}}`
   else {
-    const list = parts && new PartList(parts)
+    const list = memory && new PartList(memory)
     const { form, size } = writeRich(value, root, limit, list)
     if (list && list.parts.length > 0) return checkedParts(new PartsPayload(form, list, size), limit, root)
     text = `{"rich":${JSON.stringify(form)}}`

@@ -193,11 +193,7 @@ export function buildPrimary<C extends AnyContract>(settings: PrimarySettings, p
     logger,
     fence: (ref, verdict) => supervisor.fence(ref, verdict),
   })
-  const broker = new LinkBroker({
-    place,
-    clock,
-    fence: (ref, verdict) => supervisor.fence(ref, verdict),
-  })
+  const broker = new LinkBroker({ place, clock, fence: (ref, verdict) => supervisor.fence(ref, verdict) })
   const supervisor: Supervisor = new Supervisor({
     ...settings,
     clock,

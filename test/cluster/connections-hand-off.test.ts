@@ -1,3 +1,4 @@
+import nodeCluster from 'node:cluster'
 import { createHash, randomBytes } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
@@ -149,6 +150,20 @@ describe.each(POLICIES)('a worker that is handed a connection, by $name,', ({ ba
 })
 
 const SILENT = { warn: () => {}, error: () => {} }
+
+it("takes one message of the worker, which is in node's own answer to the socket", async () => {
+  const { port } = await start({ workers: 1, balance: POLICIES[0].balance })
+  const answers: unknown[] = []
+  for (const worker of Object.values(nodeCluster.workers ?? {}))
+    worker?.process.on('internalMessage', ({ cmd, frames }: { cmd: string; frames?: unknown[] }) => {
+      if (cmd.startsWith('NODE_HANDLE') || JSON.stringify(frames).includes('taken')) answers.push({ cmd, frames })
+    })
+  const count = 20
+  for (let index = 0; index < count; index++) await ask(port)
+  await expect.poll(() => answers.length, SOON).toBe(count)
+  for (const answer of answers)
+    expect(answer).toEqual({ cmd: 'NODE_HANDLE_ACK', frames: [['taken', expect.any(Number)]] })
+})
 
 describe('many connections at once', () => {
   it('each have one worker, though workers die again and again before they acknowledge', async () => {

@@ -72,8 +72,10 @@ describe('what is known of a worker that has ended', () => {
     expect(direct.slice(-3)).toMatchObject(Array(3).fill({ from: 'peer', kind: 'invoke', name: 'never' }))
     expect(direct.filter(({ kind, from }) => kind === 'invoke' && from === 'worker').length).toBeGreaterThan(5)
     const answers = direct.filter(({ kind, from }) => kind === 'result' && from === 'peer')
-    const asked = new Set(direct.filter(({ from }) => from === 'worker').map(({ id }) => id))
-    expect(answers.slice(1).every(({ id }) => asked.has(id))).toBe(true)
+    expect(answers.length).toBeGreaterThan(5)
+    const asked = new Set(direct.filter(({ kind, from }) => kind === 'invoke' && from === 'worker').map(({ id }) => id))
+    // The question of the first answer may be older than what is kept.
+    for (const { id } of answers.slice(1)) expect(asked).toContain(id)
     expect(recent.every(({ ago }, index) => ago <= (recent[index - 1]?.ago ?? Number.POSITIVE_INFINITY))).toBe(true)
   })
 
@@ -86,8 +88,11 @@ describe('what is known of a worker that has ended', () => {
     const exit = exitOf(cluster)
     const witness = cluster.workers.get(1)!.pid
     sendSignal(witness, 'SIGSTOP')
+    const killed = performance.now()
     sendSignal(cluster.workers.get(2)!.pid, 'SIGKILL')
     const { recent } = await exit
+    // 50 ms of waiting, and what a busy machine may add; its calls would hang for 5 s.
+    expect(performance.now() - killed).toBeLessThan(2_000)
     sendSignal(witness, 'SIGCONT')
     expect(recent.filter(({ peer }) => peer !== undefined)).toEqual([])
   })

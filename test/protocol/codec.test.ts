@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { assert, describe, expect, test } from 'vitest'
 import {
-  batchOfLists,
+  batchForNode,
   batchText,
   isBatch,
   type ReadBatch,
@@ -333,14 +333,14 @@ describe('as the text of one line', () => {
     const peer = { address: '::1', port: 1, family: 'IPv6' }
     const names = { kind: 'connection', id: 1, connection: 2, listener: 3 } as const
     const frames = [names, { ...names, head: 'R0VU' }, { ...names, peer }, { ...names, head: 'R0VU', peer }]
-    const sent = JSON.parse(JSON.stringify(batchOfLists(writeBatch(frames))))
+    const sent = JSON.parse(JSON.stringify(batchForNode(writeBatch(frames))))
     expect(sent.frames[0]).toEqual(['connection', 1, 2, 3])
     expect(readDownBatch(sent).frames).toEqual(frames)
-    const answer = JSON.parse(JSON.stringify(batchOfLists(writeBatch([{ kind: 'taken', id: 1 }]))))
+    const answer = JSON.parse(JSON.stringify(batchForNode(writeBatch([{ kind: 'taken', id: 1 }]))))
     expect(answer.frames).toEqual([['taken', 1]])
     expect(readUpBatch(answer).frames).toEqual([{ kind: 'taken', id: 1 }])
     const bound = writeBatch([{ kind: 'bound', ref: 1 }])
-    expect(batchOfLists(bound)).toEqual(bound)
+    expect(batchForNode(bound)).toEqual(bound)
   })
 
   const connection: unknown[] = ['connection', 1, 2, 3]

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { OWN_MEMORY } from '../../src/protocol/binary-parts.js'
+import { FRESH_MEMORY } from '../../src/protocol/binary-parts.js'
 import { encodePayload } from '../../src/protocol/payload.js'
 
 // The preload is bundled by itself: what the program encodes is written by another copy of these files.
@@ -32,7 +32,7 @@ test('a text is known as one by another copy, and written as it is', async () =>
 
 test('bytes are known as such by another copy, and go beside the text', async () => {
   const { writeFrame, sizeOfPayload } = await otherCopy()
-  const payload = encodePayload([Buffer.from('héllo')], { ...options, parts: OWN_MEMORY })
+  const payload = encodePayload([Buffer.from('héllo')], { ...options, memory: FRESH_MEMORY })
   expect(sizeOfPayload(payload)).toBeGreaterThan(5)
   const { parts, text } = writeFrame({ kind: 'invoke', route: 1, from, method: 'm', payload } as never)
   expect(parts.map(String)).toEqual(['héllo'])

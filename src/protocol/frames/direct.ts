@@ -34,11 +34,11 @@ export interface UnlinkedFrame {
   readonly meeting: number
   readonly corrupt?: string | undefined
   /** What has passed on it last, the oldest first: the other process may be unable to tell. */
-  readonly recent?: readonly PassedOnLink[] | undefined
+  readonly recent?: readonly FrameRecord[] | undefined
 }
 
-/** One message without what it carried: when it passed here, whether it was sent or came, and what it is told by. */
-export type PassedOnLink = readonly [
+/** A frame without what it carried: when it passed, whether whoever tells has sent it or got it, and by what it is known. */
+export type FrameRecord = readonly [
   at: number,
   sent: boolean,
   kind: string,

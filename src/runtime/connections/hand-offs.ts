@@ -184,7 +184,8 @@ export class HandOffs {
     const { listener, client } = handOff
     if (this.#ended || this.#abandoned.has(listener)) return this.#turnAway(handOff, CLOSED)
     // Whoever belongs to one worker waits for it, and is not sent elsewhere because it is full for a moment.
-    const eligible = this.#openSeats(listener, listener.plan.flexible)
+    const open = [...this.#openSeats(listener)]
+    const eligible = listener.plan.flexible ? open.filter((seat) => this.#hasRoom(seat)) : open
     const { drops, random } = this.#options
     const seat = listener.choose(eligible, client, random(), (why) =>
       drops.add(
@@ -197,18 +198,12 @@ export class HandOffs {
     this.#wait(handOff, this.#postOf(seat.ref).queue)
   }
 
-  #openSeats({ seats }: Listener, withRoom: boolean): Seat[] {
-    const open: Seat[] = []
-    for (const seat of seats.values()) if (this.#isOpen(seat) && (!withRoom || this.#hasRoom(seat))) open.push(seat)
-    return open
+  *#openSeats({ seats }: Listener): Iterable<Seat> {
+    for (const seat of seats.values()) if (this.#posts.get(seat.ref.incarnation)?.open) yield seat
   }
 
-  #isOpen({ ref }: Seat): boolean {
-    return this.#posts.get(ref.incarnation)?.open ?? false
-  }
-
-  #someHasRoom({ seats }: Listener): boolean {
-    for (const seat of seats.values()) if (this.#isOpen(seat) && this.#hasRoom(seat)) return true
+  #someHasRoom(listener: Listener): boolean {
+    for (const seat of this.#openSeats(listener)) if (this.#hasRoom(seat)) return true
     return false
   }
 
@@ -235,9 +230,12 @@ export class HandOffs {
     const offer = ++this.#lastOffer
     this.#postOf(seat.ref).offered.set(offer, handOff)
     this.#sweep.start()
-    const bytes = head?.length ? Buffer.from(head.buffer, head.byteOffset, head.length).toString('base64') : undefined
-    const frame = { kind: 'connection', id: offer, connection: id, listener: listener.id, head: bytes, peer } as const
-    send(to, frame, connection.handle)
+    const text = head?.length ? Buffer.from(head.buffer, head.byteOffset, head.length).toString('base64') : undefined
+    send(
+      to,
+      { kind: 'connection', id: offer, connection: id, listener: listener.id, head: text, peer },
+      connection.handle,
+    )
     tellStep('offered', id, to)
   }
 

@@ -1,5 +1,5 @@
-import { RECORDED_FRAMES } from '../../protocol/frame-checks.js'
-import type { DownFrame, PassedOnLink, PeerFrame, UpFrame } from '../../protocol/frames.js'
+import { LONGEST_NAME, RECORDED_FRAMES } from '../../protocol/contract.js'
+import type { DownFrame, FrameRecord, PeerFrame, UpFrame } from '../../protocol/frames.js'
 import type { Clock } from '../clock.js'
 
 /** Frames that only say how things stand, several times a second: they would push out those that say what was done. */
@@ -20,6 +20,8 @@ const UNTOLD: ReadonlySet<string> = new Set<(DownFrame | UpFrame | PeerFrame)['k
   'leave',
   'left',
 ])
+
+type Recordable = DownFrame | UpFrame | PeerFrame
 
 interface Entry {
   at: number
@@ -77,7 +79,15 @@ export class FlightRecorder {
     this.#time = time
   }
 
-  add(sent: boolean, frame: DownFrame | UpFrame | PeerFrame): void {
+  sent(frame: Recordable): void {
+    this.#add(true, frame)
+  }
+
+  received(frame: Recordable): void {
+    this.#add(false, frame)
+  }
+
+  #add(sent: boolean, frame: Recordable): void {
     const { kind, id, route, receipt, ref, method, channel }: Named = frame as Named
     if (UNTOLD.has(kind)) return
     const index = this.#count++ % RECORDED_FRAMES
@@ -93,15 +103,17 @@ export class FlightRecorder {
     entry.name = method ?? channel
   }
 
-  now(): number {
-    return this.#time.now()
-  }
-
   /** The oldest first. */
-  recent(): PassedOnLink[] {
+  recent(): FrameRecord[] {
     const oldest = this.#count % RECORDED_FRAMES
     const entries =
       this.#count < RECORDED_FRAMES ? this.#ring : [...this.#ring.slice(oldest), ...this.#ring.slice(0, oldest)]
-    return entries.map(({ at, sent, kind, id, name }) => [at, sent, kind, id ?? null, name ?? null])
+    return entries.map(({ at, sent, kind, id, name }) => [
+      at,
+      sent,
+      kind,
+      id ?? null,
+      name?.slice(0, LONGEST_NAME) ?? null,
+    ])
   }
 }

@@ -1,12 +1,14 @@
-import { RECORDED_FRAMES } from '../../protocol/frame-checks.js'
-import type { DownFrame, PassedOnLink, UpFrame } from '../../protocol/frames.js'
+import { RECORDED_FRAMES } from '../../protocol/contract.js'
+import type { DownFrame, FrameRecord, UpFrame } from '../../protocol/frames.js'
 import type { WorkerId } from '../../protocol/ids.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
-import type { FlightRecorder } from './flight-recorder.js'
+import { FlightRecorder, type TurnTime } from './flight-recorder.js'
 
 /** One message from or to a worker, without what it carried. */
 export interface RecordedFrame {
-  /** How long before the worker's end it passed, ms: when the turn of the event loop began in which it was sent or read. */
+  /**
+   * How long before the worker's end it passed, ms. What is sent or read in a row has one time, that of the first.
+   */
   readonly ago: number
   /** Who sent it: the worker itself, the primary, or another worker over a direct link. */
   readonly from: 'worker' | 'primary' | 'peer'
@@ -20,48 +22,49 @@ export interface RecordedFrame {
   readonly name: string | undefined
 }
 
-/** `ago` is found out when it is told. */
-type Recalled = Omit<RecordedFrame, 'ago'> & { readonly at: number }
+/** Before it is known how long ago that was. */
+type Told = Omit<RecordedFrame, 'ago'> & { readonly at: number }
 
 /** A link of the primary to a worker, with a recorder and a counter on the line. */
 export class RecordedLink implements Transport<DownFrame, UpFrame> {
   /** Calls and casts that were sent to the worker, by other workers over direct links too. */
   invoked = 0
   readonly #link: Transport<DownFrame, UpFrame>
+  readonly #time: TurnTime
   readonly #recorder: FlightRecorder
   /** What has passed on direct links of the worker, once those have ended: as many as are told. */
-  #direct: Recalled[] = []
-  #ended: { readonly at: number; readonly byPrimary: readonly PassedOnLink[] } | undefined
+  #direct: Told[] = []
+  /** When the worker had ended. */
+  #end: number | undefined
 
-  constructor(link: Transport<DownFrame, UpFrame>, recorder: FlightRecorder) {
+  constructor(link: Transport<DownFrame, UpFrame>, time: TurnTime) {
     this.#link = link
-    this.#recorder = recorder
+    this.#time = time
+    this.#recorder = new FlightRecorder(time)
   }
 
   get full(): boolean {
     return this.#link.full
   }
 
-  /** The worker has ended: what passes here from now on is nothing that it has seen. */
+  /** The worker has ended: what is sent to it from now on is nothing that it did. Its own last words may still come. */
   seal(): void {
-    this.#ended = { at: this.#recorder.now(), byPrimary: this.#recorder.recent() }
+    this.#end = this.#time.now()
   }
 
-  /** What has passed here last before its end, and what others have told of direct links by now. */
+  /** What has passed here last, and what others have told of direct links by now. */
   recent(): RecordedFrame[] {
-    const { at: end, byPrimary } = this.#ended ?? { at: this.#recorder.now(), byPrimary: this.#recorder.recent() }
-    const all = [...byPrimary.map((passed) => recalled(passed, 'primary', undefined)), ...this.#direct]
-    return lastOf(all).map(({ at, ...rest }) => ({ ago: Math.max(0, end - at), ...rest }))
+    const end = this.#end ?? this.#time.now()
+    const byPrimary = this.#recorder.recent().map((record) => told(record, { sender: 'primary', receiver: 'worker' }))
+    return lastOf([...byPrimary, ...this.#direct]).map(({ at, ...rest }) => ({ ago: Math.max(0, end - at), ...rest }))
   }
 
-  /** A direct link of the worker has ended. `byItself`: this worker tells what has passed there, else the other one does. */
-  linkEnded(peer: WorkerId, recent: readonly PassedOnLink[], byItself: boolean): void {
+  /** A direct link of the worker has ended. `recent` is what has passed there last, as the worker's own end would tell it. */
+  linkEnded(peer: WorkerId, recent: readonly FrameRecord[]): void {
     // Whoever tells of the future would push out what is true.
-    const now = this.#recorder.now()
-    const told = recent.map(([at, sent, ...rest]) =>
-      recalled([Math.min(at, now), sent !== byItself, ...rest], 'peer', peer),
-    )
-    this.#direct = lastOf([...this.#direct, ...told])
+    const now = this.#time.now()
+    const direct = recent.map((record) => told(record, { sender: 'worker', receiver: 'peer', peer }))
+    this.#direct = lastOf([...this.#direct, ...direct.map((one) => ({ ...one, at: Math.min(one.at, now) }))])
   }
 
   get held(): number {
@@ -70,19 +73,19 @@ export class RecordedLink implements Transport<DownFrame, UpFrame> {
 
   send(frame: DownFrame): void {
     if (frame.kind === 'invoke') this.invoked++
-    this.#recorder.add(true, frame)
+    if (this.#end === undefined) this.#recorder.sent(frame)
     this.#link.send(frame)
   }
 
   sendNow(frame: DownFrame, options?: { readonly handle?: unknown; readonly written?: () => void }): void {
-    this.#recorder.add(true, frame)
+    if (this.#end === undefined) this.#recorder.sent(frame)
     this.#link.sendNow(frame, options)
   }
 
   receive(receiver: Receiver<UpFrame>): void {
     this.#link.receive({
       frame: (frame, handle) => {
-        this.#recorder.add(false, frame)
+        this.#recorder.received(frame)
         if (frame.kind === 'busy') this.invoked += frame.served
         receiver.frame(frame, handle)
       },
@@ -104,16 +107,18 @@ export class RecordedLink implements Transport<DownFrame, UpFrame> {
   }
 }
 
-/** As it is told of the worker: `sent` is by the other end. */
-function recalled(
-  [at, sent, kind, id, name]: PassedOnLink,
-  other: 'primary' | 'peer',
-  peer: WorkerId | undefined,
-): Recalled {
-  return { at, from: sent ? other : 'worker', peer, kind, id: id ?? undefined, name: name ?? undefined }
+interface Ends {
+  /** Who has sent what the record calls sent, and who the rest. */
+  readonly sender: RecordedFrame['from']
+  readonly receiver: RecordedFrame['from']
+  readonly peer?: WorkerId
+}
+
+function told([at, sent, kind, id, name]: FrameRecord, { sender, receiver, peer }: Ends): Told {
+  return { at, from: sent ? sender : receiver, peer, kind, id: id ?? undefined, name: name ?? undefined }
 }
 
 /** In the order of time; of one link they are in it already. */
-function lastOf(frames: readonly Recalled[]): Recalled[] {
+function lastOf(frames: readonly Told[]): Told[] {
   return [...frames].sort((a, b) => a.at - b.at).slice(-RECORDED_FRAMES)
 }

@@ -1,12 +1,11 @@
 import { describeTarget } from '../../protocol/address.js'
-import { OWN_MEMORY } from '../../protocol/binary-parts.js'
+import { memoryForAnswer } from '../../protocol/binary-parts.js'
 import { declaredNameOf } from '../../protocol/declared-errors.js'
 import { toRecord } from '../../protocol/error-record.js'
 import { CallCycleError, RemoteError, type ThrownRecord, TroupeError } from '../../protocol/errors.js'
 import type { ChainLink, FailureFrame, InvokeFrame, ResultFrame } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import { encodePayload } from '../../protocol/payload.js'
-import { isDirect } from '../../protocol/routes.js'
 import { toThrown } from '../../protocol/thrown.js'
 import type { Clock } from '../clock.js'
 import { DropLog } from '../drop-log.js'
@@ -45,7 +44,7 @@ export class Answers {
       id: frame.route,
       payload: encodePayload(value, {
         opaque,
-        parts: isDirect(frame.route) ? OWN_MEMORY : undefined,
+        memory: memoryForAnswer(frame.route),
         limit: this.#options.payloadLimit,
         root: 'result',
       }),

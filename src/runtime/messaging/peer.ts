@@ -68,8 +68,8 @@ export class Peer {
 
   /** Encodes what is sent to there: inline where the primary is one end of the way, opaque where it passes it on. */
   encodeArgs(args: readonly unknown[], to: WireTarget, method: string): Payload {
-    const parts = this.#options.link.memoryFor?.(to)
-    return this.#encode(args, to !== 0 && this.#options.self.id !== 0, 'args', nameOf(to, method), parts)
+    const memory = this.#options.link.memoryFor?.(to)
+    return this.#encode(args, to !== 0 && this.#options.self.id !== 0, 'args', nameOf(to, method), memory)
   }
 
   /** A value for a channel: encoded once however many processes it goes to. */
@@ -122,9 +122,9 @@ export class Peer {
     this.subscriptions.close()
   }
 
-  #encode(value: unknown, opaque: boolean, root: string, name: CallDetails, parts?: PartMemory): Payload {
+  #encode(value: unknown, opaque: boolean, root: string, name: CallDetails, memory?: PartMemory): Payload {
     try {
-      return encodePayload(value, { opaque, parts, limit: this.#options.limits.payload, root })
+      return encodePayload(value, { opaque, memory, limit: this.#options.limits.payload, root })
     } catch (error) {
       if (!(error instanceof PayloadError)) throw error
       throw new PayloadError({ path: error.path, reason: error.reason, ...name, sent: 'no' })

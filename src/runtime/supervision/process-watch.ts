@@ -2,7 +2,7 @@ import { describeExit, type FailedStart, type OutOfMemory } from '../../protocol
 import { type HealthFrame, type LifeUpFrame, PROTOCOL_VERSION, type WelcomeFrame } from '../../protocol/frames.js'
 import type { ProcessRef, WorkerId } from '../../protocol/ids.js'
 import type { Clock } from '../clock.js'
-import { FlightRecorder, TurnTime } from '../evidence/flight-recorder.js'
+import { TurnTime } from '../evidence/flight-recorder.js'
 import { lastLines, outOfMemory } from '../evidence/last-words.js'
 import { RecordedLink } from '../evidence/recorded-link.js'
 import type { Timeouts } from '../limits.js'
@@ -97,7 +97,7 @@ export class ProcessWatch {
     try {
       const child = launcher.launch(incarnation.ref, this.#eventsOf(incarnation), settings)
       incarnation.child = child
-      incarnation.link = new RecordedLink(child.link, new FlightRecorder(this.#time))
+      incarnation.link = new RecordedLink(child.link, this.#time)
     } catch (error) {
       // Node refuses some settings by throwing (a uid that we may not take): the same as a process that ended at once.
       clock.nextTurn(() => void this.#exited(incarnation, { code: null, signal: null, error: error as Error }))

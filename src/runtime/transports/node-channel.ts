@@ -1,8 +1,9 @@
 import type { EventEmitter } from 'node:events'
-import { batchOfLists, batchText, isBatch, writeBatch } from '../../protocol/codec.js'
+import { batchForNode, batchText, isBatch } from '../../protocol/codec.js'
 import { BATCH_TAG, type Batch } from '../../protocol/frames.js'
 import { Numbered } from '../numbered.js'
 import { type ChannelHandle, channelHandleOf } from './channel-handle.js'
+import { HandleAnswers, type InternalListener, readAnswer } from './handle-answers.js'
 import type { IpcChannel } from './ipc.js'
 import { MessageTooLargeError } from './line-limit.js'
 
@@ -10,22 +11,6 @@ import { MessageTooLargeError } from './line-limit.js'
 type NodeProcess = IpcChannel & object
 
 type OwnBatch = Batch<{ readonly kind: string }>
-
-/** Of what comes below the messages of the program. */
-type InternalListener = (message: unknown, handle?: unknown) => void
-
-/** With which node answers every message that came with a socket, before it hands that on. */
-const SOCKET_CAME = 'NODE_HANDLE_ACK'
-
-/** What such a message is called when it has been taken, so that node passes over it. */
-const TAKEN = 'NODE_TROUPE_TAKEN'
-
-type InternalMessage = {
-  cmd?: unknown
-  readonly type?: unknown
-  readonly msg?: unknown
-  readonly frames?: unknown
-} | null
 
 /** What node writes for a batch whose own text is here: its number follows. */
 const STAND_IN = `{"cmd":"${BATCH_TAG}","line":`
@@ -36,9 +21,7 @@ const STAND_IN = `{"cmd":"${BATCH_TAG}","line":`
  * of that to the pipe, the batch's text takes its place. All else is node's as ever: the order, the callback, what waits
  * while a socket is under way. Where node keeps its pipe elsewhere, batches are sent as objects.
  *
- * Node answers a message that brings a socket with one of its own, and only then hands it on. In a worker (`takesSockets`) ours
- * are taken before node sees them, and what is sent while such a batch is delivered leaves in that answer: one message less
- * for every connection, on both sides.
+ * In a worker (`takesHandles`) it answers messages that bring a handle in node's place (`handle-answers.ts`).
  *
  * Also refuses, for everybody who sends here, what is longer than the other side would read.
  */
@@ -51,14 +34,13 @@ export class NodeChannel implements IpcChannel {
   /** What it has kept. */
   readonly #kept = new Numbered<string>()
   #last = 0
-  readonly #takesSockets: boolean
-  /** A socket has come, and node's answer to it has not been sent. */
-  #owesAnswer = false
+  readonly #answers: HandleAnswers | undefined
 
-  constructor(process: NodeProcess, limit: number, { takesSockets = false } = {}) {
+  constructor(process: NodeProcess, limit: number, { takesHandles = false } = {}) {
     this.#process = process
     this.#limit = limit
-    this.#takesSockets = takesSockets
+    const answer = (message: object): void => void process.send?.(message, undefined, undefined, () => {})
+    this.#answers = takesHandles ? new HandleAnswers(answer) : undefined
     const pipe = channelHandleOf(process)
     this.#writesText = pipe !== undefined
     if (pipe) this.#watch(pipe)
@@ -71,20 +53,18 @@ export class NodeChannel implements IpcChannel {
   send(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean {
     const { send } = this.#process
     if (!send) return true
-    if (!isBatch(message)) return send.call(this.#process, message, handle, options, callback)
+    const give = (given: unknown, along?: unknown): boolean => send.call(this.#process, given, along, options, callback)
+    if (!isBatch(message)) return give(message, handle)
+    const batch = message as OwnBatch
     // What comes with a handle, node wraps in a message of its own.
-    if (handle !== undefined)
-      return send.call(this.#process, batchOfLists(message as OwnBatch), handle, options, callback)
-    if (this.#owesAnswer) {
-      this.#owesAnswer = false
-      const { frames } = batchOfLists(message as OwnBatch)
-      return send.call(this.#process, { cmd: SOCKET_CAME, frames }, undefined, options, callback)
-    }
-    if (!this.#writesText) return send.call(this.#process, message, undefined, options, callback)
+    if (handle !== undefined) return give(batchForNode(batch), handle)
+    const answered = this.#answers?.sendWith(batch, give)
+    if (answered !== undefined) return answered
+    if (!this.#writesText) return give(batch)
     const line = ++this.#last
-    this.#now = batchText(message as OwnBatch)
+    this.#now = batchText(batch)
     try {
-      const taken = send.call(this.#process, { cmd: BATCH_TAG, line }, undefined, options, callback)
+      const taken = give({ cmd: BATCH_TAG, line })
       if (this.#now !== undefined && this.#process.connected) this.#kept.set(line, this.#now)
       return taken
     } finally {
@@ -95,28 +75,13 @@ export class NodeChannel implements IpcChannel {
   on(event: 'internalMessage', listener: InternalListener): void
   on(event: 'disconnect', listener: () => void): void
   on(event: 'internalMessage' | 'disconnect', listener: InternalListener & (() => void)): void {
+    const answers = this.#answers
     if (event === 'disconnect') this.#process.on(event, listener)
-    else if (this.#takesSockets)
-      (this.#process as unknown as EventEmitter).prependListener(event, (message: unknown, handle?: unknown) =>
-        this.#takeSocket(message, handle, listener),
-      )
-    else this.#process.on(event, (message, handle) => listener(withAnswer(message), handle))
-  }
-
-  #takeSocket(message: unknown, handle: unknown, listener: InternalListener): void {
-    const wrapped = message as InternalMessage
-    // One without its socket is node's to complain of.
-    if (wrapped?.cmd !== 'NODE_HANDLE' || wrapped.type !== 'net.Native' || !handle || !isBatch(wrapped.msg))
-      return listener(message, handle)
-    wrapped.cmd = TAKEN
-    this.#owesAnswer = true
-    try {
-      listener(wrapped.msg, handle)
-    } finally {
-      if (this.#owesAnswer) {
-        this.#owesAnswer = false
-        this.#process.send?.({ cmd: SOCKET_CAME }, undefined, undefined, () => {})
-      }
+    else if (!answers) this.#process.on(event, (message, handle) => listener(readAnswer(message), handle))
+    else {
+      // Before node's own.
+      const emitter = this.#process as unknown as EventEmitter
+      emitter.prependListener(event, (message: unknown, handle?: unknown) => answers.take(message, handle, listener))
     }
   }
 
@@ -139,10 +104,4 @@ export class NodeChannel implements IpcChannel {
     this.#now = undefined
     return text === undefined ? given : `${text}\n`
   }
-}
-
-/** What a worker has sent in node's answer to a socket. Node has seen it before, and taken the answer. */
-function withAnswer(message: unknown): unknown {
-  const answer = message as InternalMessage
-  return answer?.cmd === SOCKET_CAME && Array.isArray(answer.frames) ? writeBatch(answer.frames) : message
 }

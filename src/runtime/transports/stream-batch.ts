@@ -41,8 +41,9 @@ function asItIs(payload: Payload): string {
   return JSON.stringify(isParts(payload) ? withLengths(payload) : payload)
 }
 
-/** Texts stay texts, in the text: what has parts is told from them. */
+/** An item without parts stays a text in the text, so that its reader can tell the two apart. */
 function writeItems(frame: ItemsFrame): WrittenFrame {
+  if (!frame.items.some(isParts)) return { text: JSON.stringify(frame), parts: NO_PARTS }
   const parts = frame.items.flatMap((item) => (isParts(item) ? item.parts : NO_PARTS))
   const asWritten = (item: ItemPayload): unknown => (isParts(item) ? { ...withLengths(item), size: item.size } : item)
   return { text: JSON.stringify({ ...frame, items: frame.items.map(asWritten) }), parts }
@@ -79,9 +80,9 @@ const textOf = ({ text }: WrittenFrame): string => text
 export function placeParts(frames: readonly unknown[], total: number): Uint8Array[] {
   const placed: Uint8Array[] = []
   let left = total
-  for (const payload of frames.flatMap(carriersIn)) {
-    if (!Array.isArray(payload.parts)) continue
-    payload.parts = payload.parts.map((length: unknown) => {
+  const place = (value: unknown): void => {
+    if (!hasParts(value)) return
+    value.parts = value.parts.map((length) => {
       if (!Number.isSafeInteger(length) || (length as number) < 0 || (length as number) > left)
         throw new Error('names parts that have not come')
       left -= length as number
@@ -91,21 +92,27 @@ export function placeParts(frames: readonly unknown[], total: number): Uint8Arra
       return part
     })
   }
+  for (const frame of frames) {
+    const items = itemsOf(frame)
+    if (items) items.forEach(place)
+    else place(payloadOf(frame))
+  }
   if (left !== 0) throw new Error('has bytes that no payload names')
   return placed
 }
 
-interface Carrier {
-  parts?: unknown
+function hasParts(value: unknown): value is { parts: unknown[] } {
+  return typeof value === 'object' && value !== null && Array.isArray((value as { readonly parts?: unknown }).parts)
 }
 
-/** What may name parts in a frame as it arrived, in its short form or not. */
-function carriersIn(frame: unknown): Carrier[] {
-  const { payload, items } = (frame ?? {}) as { readonly payload?: unknown; readonly items?: unknown }
-  const values = Array.isArray(frame)
-    ? [frame[frame[0] === 'result' ? 2 : 5]]
-    : Array.isArray(items)
-      ? items
-      : [payload]
-  return values.filter((value) => typeof value === 'object' && value !== null)
+/** Of a frame as it arrived: of a stream's items. */
+function itemsOf(frame: unknown): unknown[] | undefined {
+  const items = (frame as { readonly items?: unknown } | null)?.items
+  return Array.isArray(items) ? items : undefined
+}
+
+/** Of any other, in its short form or not. */
+function payloadOf(frame: unknown): unknown {
+  if (Array.isArray(frame)) return frame[frame[0] === 'result' ? 2 : 5]
+  return (frame as { readonly payload?: unknown } | null)?.payload
 }

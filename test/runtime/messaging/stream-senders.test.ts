@@ -13,7 +13,7 @@ import {
 } from '../../../src/protocol/errors.js'
 import type { FailureFrame, InvokeFrame, ItemsFrame, ResultFrame, StreamRoom } from '../../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
-import { sizeOfItem } from '../../../src/protocol/payload-forms.js'
+import { isParts, sizeOfItem } from '../../../src/protocol/payload-forms.js'
 import { Actor, type ActorOptions } from '../../../src/runtime/messaging/actor.js'
 import { currentCall } from '../../../src/runtime/messaging/call-context.js'
 import { registerMethods } from '../../../src/runtime/messaging/method-registry.js'
@@ -111,6 +111,20 @@ function counter() {
   }
   return { seen, count }
 }
+
+test('bytes stay bytes on a direct link, and are texts by the primary', async () => {
+  const methods = {
+    async *chunk() {
+      yield Buffer.from('bytes')
+    },
+  }
+  const { read, frames } = start(methods)
+  await read('chunk', [], {}, { route: -7 })
+  await read('chunk', [], {}, { route: 7 })
+  const [direct, routed] = frames().flatMap((frame) => frame.items)
+  expect(isParts(direct) && direct.parts).toEqual([Buffer.from('bytes')])
+  expect(typeof routed).toBe('string')
+})
 
 describe('an iterator that is no generator', () => {
   const methods = {

@@ -43,6 +43,7 @@ function fakeProcess(hasPipe = true) {
 }
 
 const cancel = (id: number): UpFrame => ({ kind: 'cancel', id })
+const taken = (id: number): UpFrame => ({ kind: 'taken', id })
 const call: UpFrame = {
   kind: 'call',
   id: 1,
@@ -139,16 +140,24 @@ describe('whatever is sent on the channel', () => {
   )
 })
 
-describe('a socket that comes with a batch', () => {
+describe('a handle that comes with a batch', () => {
   type Listener = (message: unknown, handle?: unknown) => void
 
   /** A worker's process, with a listener of node's own, which answers what came with a socket. */
   function worker() {
     const listeners: Listener[] = []
     const sent: unknown[] = []
+    let isRefused = false
+    const refuse = (): void => {
+      isRefused = true
+    }
     const process = {
       connected: true,
       send: (message: unknown, _handle: unknown, _options: undefined, callback: Callback) => {
+        if (isRefused) {
+          isRefused = false
+          throw new RangeError('too large')
+        }
         sent.push(message)
         callback(null)
         return true
@@ -160,25 +169,28 @@ describe('a socket that comes with a batch', () => {
       if ((message as { cmd: string }).cmd === 'NODE_HANDLE') sent.push('answer of node')
     })
     const heard: unknown[] = []
-    const channel = new NodeChannel(process, 1_000, { takesSockets: true })
+    const channel = new NodeChannel(process, 1_000, { takesHandles: true })
     const arrive = (message: object, handle?: object): void => {
       for (const listener of listeners) listener(message, handle)
     }
-    return { channel, sent, heard, arrive }
+    return { channel, sent, heard, arrive, refuse }
   }
   const wrapped = (msg: unknown) => ({ cmd: 'NODE_HANDLE', type: 'net.Native', msg })
   const socket = { close() {} }
 
-  test('is answered by the first batch that is sent meanwhile, and the next goes by itself', () => {
+  test('is answered by the first word of it that is sent meanwhile, and the next goes by itself', () => {
     const { channel, sent, heard, arrive } = worker()
     channel.on('internalMessage', (message, handle) => {
       heard.push(message, handle)
       send(channel, cancel(1))
-      send(channel, cancel(2))
+      send(channel, taken(2))
+      send(channel, taken(3))
     })
     arrive(wrapped(writeBatch([cancel(7)])), socket)
     expect(heard).toEqual([writeBatch([cancel(7)]), socket])
-    expect(sent).toEqual([{ cmd: 'NODE_HANDLE_ACK', frames: [cancel(1)] }, writeBatch([cancel(2)])])
+    // What is not of the connection keeps its place behind what node holds back.
+    const answer = { cmd: 'NODE_HANDLE_ACK', frames: [['taken', 2]] }
+    expect(sent).toEqual([writeBatch([cancel(1)]), answer, writeBatch([taken(3)])])
   })
 
   test('is answered when nothing is sent, and when its listener fails', () => {
@@ -191,6 +203,16 @@ describe('a socket that comes with a batch', () => {
     fails = true
     expect(() => arrive(wrapped(writeBatch([cancel(7)])), socket)).toThrow('no')
     expect(sent).toEqual([{ cmd: 'NODE_HANDLE_ACK' }, { cmd: 'NODE_HANDLE_ACK' }])
+  })
+
+  test('is answered when what is said of it cannot be sent', () => {
+    const { channel, sent, arrive, refuse } = worker()
+    channel.on('internalMessage', () => {
+      refuse()
+      expect(() => send(channel, taken(2))).toThrow('too large')
+    })
+    arrive(wrapped(writeBatch([cancel(7)])), socket)
+    expect(sent).toEqual([{ cmd: 'NODE_HANDLE_ACK' }])
   })
 
   test("is node's to answer when it did not come along, or the message is the program's", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { OWN_MEMORY, PartsPayload } from '../../../src/protocol/binary-parts.js'
+import { FRESH_MEMORY, PartsPayload } from '../../../src/protocol/binary-parts.js'
 import { readPeerBatch } from '../../../src/protocol/codec.js'
 import type { PeerFrame } from '../../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
@@ -42,7 +42,7 @@ const result = (value: unknown, parts = true): PeerFrame => ({
   id: 1,
   payload: encodePayload(value, {
     opaque: true,
-    parts: parts ? OWN_MEMORY : undefined,
+    memory: parts ? FRESH_MEMORY : undefined,
     limit: 4_000_000,
     root: 'result',
   }),
@@ -77,7 +77,9 @@ describe('binary values', () => {
     })
 
   const item = (value: unknown) =>
-    encodePayload(value, { opaque: true, parts: OWN_MEMORY, limit: 4_000_000, root: 'item' }) as string | PartsPayload
+    encodePayload(value, { opaque: true, memory: FRESH_MEMORY, limit: 4_000_000, root: 'item' }) as
+      | string
+      | PartsPayload
 
   test.each([5, Number.POSITIVE_INFINITY])('are items of streams, among others, in pieces of %d', async (chunk) => {
     const { left, heard } = pair(chunk)

@@ -43,7 +43,7 @@ export interface DirectSwitchOptions {
   readonly deliver: (frame: MessagingDownFrame) => void
 }
 
-/** How long a dead process's last words may still be in its link, ms. */
+/** How long a dead process's last words may still be in its link, ms: the primary waits for what has passed there, a little longer. */
 const LAST_WORDS = 40
 
 /**

@@ -1,6 +1,7 @@
-import type { BrokeredFrame, Meeting, UnlinkedFrame } from '../../../protocol/frames.js'
+import type { BrokeredFrame, FrameRecord, Meeting, UnlinkedFrame } from '../../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../../protocol/ids.js'
 import type { Clock } from '../../clock.js'
+import { type Deferred, deferred } from '../../deferred.js'
 import type { RecordedLink } from '../../evidence/recorded-link.js'
 import { within } from '../../within.js'
 
@@ -18,7 +19,10 @@ export interface LinkBrokerOptions {
   readonly fence: (ref: ProcessRef, verdict: string) => void
 }
 
-/** How long a death may wait for what others have to tell of it, ms: their end of the link tells them at once. */
+/**
+ * How long a death may wait for what others have to tell of it, ms. Their end of the link tells them at once; where it does not,
+ * `LAST_WORDS` in `direct-switch.ts`, which is less, makes them close it.
+ */
 const LAST_SEEN = 50
 
 /** A process that has joined. */
@@ -39,13 +43,14 @@ interface Pair {
   readonly key: string
   /** There may be a link. */
   met: boolean
-  /** Told when one of the two has said that there is none any more, or both are gone. */
-  onEnded: () => void
+  /** Set while a death waits for word of it: one of the two has said that there is none any more, or both are gone. */
+  over: Deferred | undefined
 }
 
 /**
  * The primary's part in direct links: brings two workers together that ask for it, once however many ask, and has them part
- * before one of them is removed. What they say to each other it never sees.
+ * before one of them is removed. What they say to each other it never sees; when a link has ended it is told what had passed there
+ * last, and keeps that for the evidence of both.
  */
 export class LinkBroker {
   readonly #options: LinkBrokerOptions
@@ -74,7 +79,7 @@ export class LinkBroker {
       if (pair.caller !== party && pair.target !== party) continue
       const lives = this.#parties.has(otherOf(pair, party).ref.incarnation)
       if (lives && pair.target === party) this.#refuse(pair.caller, incarnation)
-      if (lives && pair.met) told.push(this.#ended(pair))
+      if (lives && pair.met) told.push(this.#isOver(pair))
       else this.#forget(pair)
     }
     this.#hasParted(party)
@@ -130,7 +135,7 @@ export class LinkBroker {
     const place = this.#options.place?.next(meeting)
     if (!place) return this.#refuse(caller, incarnation)
     const where = { meeting, with: target.ref, ...place }
-    const pair: Pair = { caller, target, key, meeting: where, met: false, onEnded: () => {} }
+    const pair: Pair = { caller, target, key, meeting: where, met: false, over: undefined }
     this.#pairs.set(meeting, pair)
     this.#byKey.set(key, pair)
     target.link.send({ kind: 'meet', ...pair.meeting, with: caller.ref })
@@ -152,18 +157,16 @@ export class LinkBroker {
     // That it has ended, with what has passed there, is yet to come.
     if (corrupt !== undefined) return this.#options.fence(other.ref, `${corrupt} with worker ${party.ref.id}`)
     if (recent) {
-      party.link.linkEnded(other.ref.id, recent, true)
-      other.link.linkEnded(party.ref.id, recent, false)
+      party.link.linkEnded(other.ref.id, recent)
+      other.link.linkEnded(party.ref.id, recent.map(fromOtherEnd))
     }
     this.#forget(pair)
   }
 
-  async #ended(pair: Pair): Promise<void> {
-    const told = new Promise<void>((resolve) => {
-      pair.onEnded = resolve
-    })
+  async #isOver(pair: Pair): Promise<void> {
     const { clock } = this.#options
-    await within(clock, LAST_SEEN, told)
+    pair.over = deferred()
+    await within(clock, LAST_SEEN, pair.over.promise)
     // This process may have been busy for all that time: what it has not read yet is there in a turn that reads.
     if (this.#pairs.has(pair.meeting.meeting)) await new Promise<void>((resolve) => clock.nextTurn(resolve))
     this.#forget(pair)
@@ -173,10 +176,10 @@ export class LinkBroker {
     caller.link.send({ kind: 'undialled', incarnation })
   }
 
-  #forget({ meeting, key, onEnded }: Pair): void {
+  #forget({ meeting, key, over }: Pair): void {
     this.#pairs.delete(meeting.meeting)
     this.#byKey.delete(key)
-    onEnded()
+    over?.resolve()
   }
 
   #hasParted(party: Party): void {
@@ -187,4 +190,8 @@ export class LinkBroker {
 
 function otherOf({ caller, target }: Pair, party: Party): Party {
   return caller === party ? target : caller
+}
+
+function fromOtherEnd([at, sent, ...rest]: FrameRecord): FrameRecord {
+  return [at, !sent, ...rest]
 }

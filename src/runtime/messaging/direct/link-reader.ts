@@ -73,7 +73,7 @@ export class LinkReader {
 
   #read(link: PeerLink, frame: PeerFrame): void {
     const { calls, parting, deliver } = this.#options
-    link.recorder.add(false, frame)
+    link.recorder.received(frame)
     switch (frame.kind) {
       case 'invoke':
         return this.#invoked(link, frame)

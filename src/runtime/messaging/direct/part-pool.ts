@@ -1,12 +1,13 @@
-import type { PartMemory } from '../../../protocol/binary-parts.js'
+import { FRESH_MEMORY, type PartMemory } from '../../../protocol/binary-parts.js'
 import { isParts, type Payload } from '../../../protocol/payload-forms.js'
 import type { Clock } from '../../clock.js'
 
 /** Memory of fewer bytes costs hardly more than what it would take to keep it. */
 const SMALLEST = 64 * 1024
-/** Bytes that are kept at most, and for how long when nobody wants them, ms. */
-const MOST = 8 * 1024 * 1024
-const IDLE = 2_000
+/** Bytes that are kept at most: a few of the largest values that may be sent, on a process that has tens of megabytes. */
+const KEPT_BYTES = 8 * 1024 * 1024
+/** For so long without use: more than the pauses of a program that goes on sending, ms. */
+const KEPT_FOR = 2_000
 
 /**
  * Memory for the binary values that this process sends over links. New memory of a megabyte is slower to write to than the
@@ -19,21 +20,19 @@ export class PartPool implements PartMemory {
   #free: Buffer[] = []
   #kept = 0
   #isWatched = false
-  #isWanted = false
+  #isUsed = false
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
   take(bytes: number): Buffer {
-    if (bytes < SMALLEST) return Buffer.allocUnsafeSlow(bytes)
-    this.#isWanted = true
+    if (bytes < SMALLEST) return FRESH_MEMORY.take(bytes)
     // Half of it unused at most.
     const index = this.#free.findIndex(({ length }) => length >= bytes && length <= 2 * bytes)
-    if (index < 0) return Buffer.allocUnsafeSlow(bytes)
-    const [found] = this.#free.splice(index, 1) as [Buffer]
-    this.#kept -= found.length
-    return found.subarray(0, bytes)
+    if (index < 0) return FRESH_MEMORY.take(bytes)
+    this.#isUsed = true
+    return this.#remove(index).subarray(0, bytes)
   }
 
   /** Of a call that has been answered. */
@@ -41,7 +40,9 @@ export class PartPool implements PartMemory {
     if (!isParts(payload)) return
     for (const part of payload.parts) {
       const memory = Buffer.from(part.buffer)
-      if (memory.length < SMALLEST || this.#kept + memory.length > MOST) continue
+      if (memory.length < SMALLEST || memory.length > KEPT_BYTES) continue
+      // What is sent now is what will be sent next.
+      while (this.#kept + memory.length > KEPT_BYTES) this.#remove(this.#free.length - 1)
       const after = this.#free.findIndex(({ length }) => length > memory.length)
       this.#free.splice(after < 0 ? this.#free.length : after, 0, memory)
       this.#kept += memory.length
@@ -49,16 +50,22 @@ export class PartPool implements PartMemory {
     if (this.#kept > 0) this.#watch()
   }
 
+  #remove(index: number): Buffer {
+    const [memory] = this.#free.splice(index, 1) as [Buffer]
+    this.#kept -= memory.length
+    return memory
+  }
+
   #watch(): void {
     if (this.#isWatched) return
     this.#isWatched = true
-    this.#isWanted = false
-    this.#clock.after(IDLE, () => this.#look(), { idle: true })
+    this.#isUsed = false
+    this.#clock.after(KEPT_FOR, () => this.#look(), { idle: true })
   }
 
   #look(): void {
     this.#isWatched = false
-    if (this.#isWanted) return this.#watch()
+    if (this.#isUsed) return this.#watch()
     this.#free = []
     this.#kept = 0
   }

@@ -98,7 +98,7 @@ export class PeerLink {
   /** What has its place in the order of messages. */
   send(frame: PeerFrame): void {
     this.#takes('link')
-    this.recorder.add(true, frame)
+    this.recorder.sent(frame)
     this.transport.send(frame)
   }
 

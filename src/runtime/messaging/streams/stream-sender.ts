@@ -1,8 +1,7 @@
-import { OWN_MEMORY } from '../../../protocol/binary-parts.js'
+import { memoryForAnswer } from '../../../protocol/binary-parts.js'
 import type { ItemsFrame, StreamRoom } from '../../../protocol/frames.js'
 import { encodePayload } from '../../../protocol/payload.js'
 import { type ItemPayload, sizeOfItem } from '../../../protocol/payload-forms.js'
-import { isDirect } from '../../../protocol/routes.js'
 import { type Clock, nextTurn } from '../../clock.js'
 import { type CallContext, runInContext } from '../call-context.js'
 import { StreamWindow } from './stream-window.js'
@@ -111,7 +110,12 @@ export class StreamSender {
     const { route, validate, payloadLimit: limit } = this.#options
     const index = this.#window.sent
     const add = (item: unknown): void => {
-      const options = { opaque: true, parts: isDirect(route) ? OWN_MEMORY : undefined, limit, root: `items[${index}]` }
+      const options = {
+        opaque: true,
+        memory: memoryForAnswer(route),
+        limit,
+        root: `items[${index}]`,
+      }
       this.#send((encodePayload(item, options) as ItemPayload | undefined) ?? null)
     }
     if (validate) return validate(value, `items[${index}]`).then(add)

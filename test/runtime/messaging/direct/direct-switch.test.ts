@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import type { PartsPayload } from '../../../../src/protocol/binary-parts.js'
 import { readPeerBatch } from '../../../../src/protocol/codec.js'
+import { toRecord } from '../../../../src/protocol/error-record.js'
+import { PayloadError } from '../../../../src/protocol/errors.js'
 import type {
   DownFrame,
   MemberRecord,
@@ -8,6 +11,7 @@ import type {
   UpFrame,
   WireTarget,
 } from '../../../../src/protocol/frames.js'
+import { encodePayload } from '../../../../src/protocol/payload.js'
 import { blockOf, routeIn } from '../../../../src/protocol/routes.js'
 import { DEFAULT_LIMITS } from '../../../../src/runtime/limits.js'
 import { DirectSwitch } from '../../../../src/runtime/messaging/direct/direct-switch.js'
@@ -209,6 +213,50 @@ describe('a switch with a link', () => {
     other.send({ kind: 'fence', peer: 2, n: 1 })
     await settled()
     expect(delivered).toEqual([])
+  })
+})
+
+describe('the memory of what a call carries as bytes', () => {
+  const carry = (id: number): ArrayBufferLike => {
+    const payload = encodePayload([Buffer.alloc(100_000)], {
+      opaque: true,
+      memory: switcher.memoryFor(2),
+      limit: 1e6,
+      root: 'args',
+    })
+    switcher.send({ ...call(id), payload })
+    return (payload as PartsPayload).parts[0]?.buffer as ArrayBufferLike
+  }
+  const isUsedAgain = (memory: ArrayBufferLike): boolean => switcher.memoryFor(2)?.take(100_000).buffer === memory
+
+  test('is used again when it has been answered with a value', async () => {
+    await link()
+    const memory = carry(1)
+    await settled()
+    expect(isUsedAgain(memory)).toBe(false)
+    other.send({ kind: 'result', id: ours(1), payload: undefined })
+    await settled()
+    expect(isUsedAgain(memory)).toBe(true)
+    expect(isUsedAgain(memory)).toBe(false)
+  })
+
+  test('is not, when the call was given up, has failed, or was lost: it may be on its way still', async () => {
+    await link()
+    const memories = [carry(1), carry(2), carry(3)]
+    switcher.send({ kind: 'cancel', id: 1 })
+    const error = toRecord(new PayloadError({ path: 'args', reason: 'is wrong' }))
+    other.send({ kind: 'failure', id: ours(2), error })
+    other.send({ kind: 'result', id: ours(1), payload: undefined })
+    await settled()
+    stream.die()
+    await settled()
+    switcher.receive(gone)
+    await link()
+    expect(memories.filter(isUsedAgain)).toEqual([])
+  })
+
+  test('is none where it would go by the primary', () => {
+    expect(switcher.memoryFor(2)).toBeUndefined()
   })
 })
 

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import type { DownFrame, PassedOnLink } from '../../../../src/protocol/frames.js'
+import type { DownFrame, FrameRecord } from '../../../../src/protocol/frames.js'
 import { LinkBroker } from '../../../../src/runtime/messaging/direct/link-broker.js'
 import { allMicrotasks, FakeClock } from '../../../support/fake-clock.js'
 
@@ -30,7 +30,7 @@ function join(id: number): void {
     { id, incarnation: id },
     {
       send: (frame) => frames.push(frame),
-      linkEnded: (peer, recent, byItself) => ended.push({ id, peer, recent, byItself }),
+      linkEnded: (peer, recent) => ended.push({ id, peer, recent }),
     },
   )
 }
@@ -96,7 +96,8 @@ test('has the one ended that has written what nobody may', () => {
   expect(fenced).toEqual(['2 wrote a batch that is no list with worker 1'])
 })
 
-const recent: readonly PassedOnLink[] = [[1, true, 'invoke', -5, 'charge']]
+const recent: readonly FrameRecord[] = [[1, true, 'invoke', -5, 'charge']]
+const fromOtherEnd: readonly FrameRecord[] = [[1, false, 'invoke', -5, 'charge']]
 
 /** Worker 1 has dialled, and 2 listened. */
 function meet(): void {
@@ -119,8 +120,8 @@ test('what has passed on a link that ended is known of both, once', () => {
   broker.receive(2, { kind: 'unlinked', meeting: 1, recent })
   broker.receive(1, { kind: 'unlinked', meeting: 1, recent })
   expect(ended).toEqual([
-    { id: 2, peer: 1, recent, byItself: true },
-    { id: 1, peer: 2, recent, byItself: false },
+    { id: 2, peer: 1, recent },
+    { id: 1, peer: 2, recent: fromOtherEnd },
   ])
 })
 
@@ -132,7 +133,7 @@ test('a death waits for those who can tell of it', async () => {
   broker.receive(1, { kind: 'unlinked', meeting: 1, recent })
   await allMicrotasks()
   expect(going.isOver).toBe(true)
-  expect(ended).toContainEqual({ id: 2, peer: 1, recent, byItself: false })
+  expect(ended).toContainEqual({ id: 2, peer: 1, recent: fromOtherEnd })
 })
 
 test('a death waits not long for one that says nothing, nor for one that is dead too', async () => {
@@ -161,14 +162,14 @@ test('a death takes what is there to be read when its time is over', async () =>
   const going = goes(2)
   await clock.advance(51)
   expect(going.isOver).toBe(true)
-  expect(ended).toContainEqual({ id: 2, peer: 1, recent, byItself: false })
+  expect(ended).toContainEqual({ id: 2, peer: 1, recent: fromOtherEnd })
 })
 
 test('who finds the other corrupt tells afterwards what has passed', async () => {
   meet()
   broker.receive(1, { kind: 'unlinked', meeting: 1, corrupt: 'wrote a batch that is no list' })
   broker.receive(1, { kind: 'unlinked', meeting: 1, recent })
-  expect(ended).toContainEqual({ id: 2, peer: 1, recent, byItself: false })
+  expect(ended).toContainEqual({ id: 2, peer: 1, recent: fromOtherEnd })
 })
 
 test('those that part are waited for, but not when they have died', async () => {
