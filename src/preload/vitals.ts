@@ -22,8 +22,10 @@ export function vitals(requests: () => number): () => Vitals {
   // The first report leaves before the program runs, and to ask would load the inspector, a millisecond of the start. One that
   // another preload has opened shows in the second.
   let isFirst = true
+  let memory = { rss: 0, heapUsed: 0 }
   return () => {
-    const { rss, heapUsed } = process.memoryUsage()
+    memory = memoryUsage() ?? memory
+    const { rss, heapUsed } = memory
     const debugged = (!isFirst || hasFlag('--inspect')) && isDebugged()
     isFirst = false
     return {
@@ -33,5 +35,14 @@ export function vitals(requests: () => number): () => Vitals {
       debugged,
       inspectable: hasInspector && !deaf && process.listenerCount('SIGUSR1') === 0,
     }
+  }
+}
+
+/** The system tells it in a file, for which a process that has no descriptor left has none: undefined. */
+function memoryUsage(): NodeJS.MemoryUsage | undefined {
+  try {
+    return process.memoryUsage()
+  } catch {
+    return undefined
   }
 }

@@ -34,14 +34,14 @@ const POLICIES = [
   { name: 'a cookie', balance: { cookie: 'sid' }, first: rendezvous('client', [1, 2])! },
 ] as const
 
-async function start(options: ClusterOptions) {
+async function start({ env, ...options }: ClusterOptions) {
   const port = await freePort()
   const faults = temporaryFolder()
   const cluster = await startCluster({
     exec: fixture('connections-app'),
     workers: 2,
     ready: 'listen',
-    env: { APP_HTTP: String(port), APP_FAULTS: faults },
+    env: { ...env, APP_HTTP: String(port), APP_FAULTS: faults },
     ...options,
   })
   /** The next worker that comes to that step does this to itself. */
@@ -150,6 +150,30 @@ describe.each(POLICIES)('a worker that is handed a connection, by $name,', ({ ba
 })
 
 const SILENT = { warn: () => {}, error: () => {} }
+
+it('goes to another when its worker dies with it on its way, also one that had more to say than could be read at once', async () => {
+  const messages = 400
+  const env = { APP_FLOOD: String(messages) }
+  const { cluster, port } = await start({ balance: POLICIES[0].balance, env })
+  let heard = 0
+  cluster.on('message', () => {
+    heard++
+    // Each takes its time, so that one turn has not enough of it for all.
+    for (const end = performance.now() + 0.2; performance.now() < end; );
+  })
+  for (const worker of Object.values(nodeCluster.workers ?? {})) worker?.send('flood')
+  await expect.poll(() => heard, SOON).toBe(2 * messages)
+  const { pid, incarnation } = cluster.workers.get(1)!
+  const exit = new Promise((resolve) => cluster.on('exit', resolve))
+  // So that it answers nothing, and node waits for that.
+  sendSignal(pid, 'SIGSTOP')
+  at('offered', ({ to }) => {
+    if (to === incarnation) sendSignal(pid, 'SIGKILL')
+  })
+  const seen = await Promise.all([ask(port), ask(port)])
+  expect(seen.map((one) => one.pid)).not.toContain(pid)
+  expect(await exit).toMatchObject({ pid, signal: 'SIGKILL' })
+})
 
 it("takes one message of the worker, which is in node's own answer to the socket", async () => {
   const { port } = await start({ workers: 1, balance: POLICIES[0].balance })

@@ -67,7 +67,8 @@ export class ChannelGuard {
       if (buffer === undefined) {
         this.#closeUnclaimed()
         // Node puts a function of its own in this one's place.
-        return onread.call(channel, buffer)
+        onread.call(channel, buffer)
+        return this.#held.ended()
       }
       const handle = channel.pendingHandle ?? undefined
       if (this.#corrupt) {

@@ -31,6 +31,8 @@ export class HeldEvents {
   #scheduled = false
   /** It has been paused, so that there may be more to read than node knows of. */
   #behind = false
+  /** All of it has been read. */
+  #isOver = false
 
   constructor(options: HeldEventsOptions) {
     this.#options = options
@@ -62,6 +64,18 @@ export class HeldEvents {
     this.#options.pace.later(() => this.#resume())
   }
 
+  /**
+   * The channel has come to its end. Node tells of it by `disconnect`, but not while a handle that was sent has not been answered:
+   * then what waits for that must not wait for ever.
+   */
+  ended(): void {
+    this.#isOver = true
+    if (!this.#behind || this.#scheduled) return
+    // If it does tell, then before this.
+    this.#scheduled = true
+    this.#options.pace.later(() => this.#resume())
+  }
+
   #resume(): void {
     this.#scheduled = false
     const held = this.#held
@@ -71,14 +85,18 @@ export class HeldEvents {
     while (next < held.length && !this.#options.pace.spent)
     this.#held = held.slice(next)
     if (this.#held.length > 0) this.pause()
+    else if (this.#behind && this.#isOver) this.#finish()
     else if (this.#behind) this.#options.reading(true)
   }
 
   #deliverOne(held: Held | undefined): void {
     if (held === undefined) return
     this.#options.deliver(held.event, held.values)
-    if (held.event !== 'disconnect') return
-    // That was the last of the channel.
+    if (held.event === 'disconnect') this.#finish()
+  }
+
+  /** That was the last of the channel. */
+  #finish(): void {
     this.#behind = false
     const end = this.#end
     this.#end = []

@@ -21,6 +21,9 @@ export interface WrittenFrame {
 
 const NO_PARTS: readonly Buffer[] = []
 
+/** Bytes. Each piece costs the writer more than it takes to copy so few. */
+const SMALL_PART = 4_096
+
 export function writeFrame(frame: { readonly kind: string }): WrittenFrame {
   if (frame.kind === 'items') return writeItems(frame as ItemsFrame)
   const { payload } = frame as { readonly payload?: Payload }
@@ -60,11 +63,21 @@ export function toBytes(frames: readonly WrittenFrame[]): Uint8Array[] {
   const head = Buffer.allocUnsafe(HEADER + length)
   const pieces: Uint8Array[] = [head]
   let partsLength = 0
+  let small: Buffer[] = []
+  const putSmall = (): void => {
+    if (small.length > 0) pieces.push(Buffer.concat(small))
+    small = []
+  }
   for (const { parts } of frames)
     for (const part of parts) {
       partsLength += part.length
-      pieces.push(part)
+      if (part.length < SMALL_PART) small.push(part)
+      else {
+        putSmall()
+        pieces.push(part)
+      }
     }
+  putSmall()
   head.writeUInt32BE(length, 0)
   head.writeUInt32BE(partsLength, 4)
   head.write(text, HEADER)

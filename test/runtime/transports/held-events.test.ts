@@ -37,7 +37,7 @@ function open() {
     turns.left--
     heard.push(event === 'message' ? value : event)
   }
-  return { turns, heard, reading, emit }
+  return { turns, heard, reading, emit, held }
 }
 
 test('while a turn has time, nothing is held', () => {
@@ -98,6 +98,32 @@ test('an exit that comes last is not held', () => {
   emit('disconnect')
   emit('exit')
   expect(heard).toEqual([1, 'disconnect', 'exit'])
+})
+
+test('an exit is not held for ever by an end that node does not tell of', () => {
+  const { turns, heard, emit, held } = open()
+  emit('message', 1)
+  turns.next(9)
+  emit('exit')
+  held.ended()
+  expect(heard).toEqual([1])
+  turns.next(9)
+  emit('close')
+  expect(heard).toEqual([1, 'exit', 'close'])
+})
+
+test('when node does tell of the end, that comes before the exit, and each once', () => {
+  const { turns, heard, emit, held } = open()
+  emit('message', 1)
+  emit('message', 2)
+  emit('exit')
+  held.ended()
+  turns.next(1)
+  emit('disconnect')
+  turns.next(9)
+  turns.next(9)
+  emit('close')
+  expect(heard).toEqual([1, 2, 'disconnect', 'exit', 'close'])
 })
 
 test('what is not of the channel is never held', () => {
