@@ -14,7 +14,7 @@ export const count: Check = (value) => Number.isSafeInteger(value) && (value as 
 const amount: Check = (value) => count(value) && value !== 0
 export const whole: Check = (value) => Number.isSafeInteger(value)
 /** The number of a call on its way (`routes.ts`). */
-export const route: Check = (value) => Number.isSafeInteger(value)
+export const route: Check = (value) => whole(value)
 export const time: Check = (value) => typeof value === 'number' && Number.isFinite(value)
 export const optional =
   (check: Check): Check =>

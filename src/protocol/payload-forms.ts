@@ -64,12 +64,6 @@ export interface ArrivedParts {
   readonly size: number
 }
 
-/** In characters of its text. */
-export function sizeOfItem(item: ItemPayload): number {
-  if (item === null) return 0
-  return typeof item === 'string' ? item.length : item.size
-}
-
 function kindOf(payload: unknown): unknown {
   return typeof payload === 'object' && payload !== null ? (payload as { [KIND]?: unknown })[KIND] : undefined
 }

@@ -183,9 +183,9 @@ export class HandOffs {
   #place(handOff: HandOff): void {
     const { listener, client } = handOff
     if (this.#ended || this.#abandoned.has(listener)) return this.#turnAway(handOff, CLOSED)
+    const seats = this.#openSeats(listener)
     // Whoever belongs to one worker waits for it, and is not sent elsewhere because it is full for a moment.
-    const open = [...this.#openSeats(listener)]
-    const eligible = listener.plan.flexible ? open.filter((seat) => this.#hasRoom(seat)) : open
+    const eligible = listener.plan.flexible ? seats.filter((seat) => this.#hasRoom(seat)) : seats
     const { drops, random } = this.#options
     const seat = listener.choose(eligible, client, random(), (why) =>
       drops.add(
@@ -198,13 +198,10 @@ export class HandOffs {
     this.#wait(handOff, this.#postOf(seat.ref).queue)
   }
 
-  *#openSeats({ seats }: Listener): Iterable<Seat> {
-    for (const seat of seats.values()) if (this.#posts.get(seat.ref.incarnation)?.open) yield seat
-  }
-
-  #someHasRoom(listener: Listener): boolean {
-    for (const seat of this.#openSeats(listener)) if (this.#hasRoom(seat)) return true
-    return false
+  #openSeats({ seats }: Listener): Seat[] {
+    const open: Seat[] = []
+    for (const seat of seats.values()) if (this.#posts.get(seat.ref.incarnation)?.open) open.push(seat)
+    return open
   }
 
   #hasRoom({ ref, full }: Seat): boolean {
@@ -285,7 +282,7 @@ export class HandOffs {
   #serveListener(listener: Listener): void {
     const room = this.#rooms.get(listener)
     if (!room) return
-    for (let left = room.length; left > 0 && this.#someHasRoom(listener); left--) {
+    for (let left = room.length; left > 0 && this.#openSeats(listener).some((seat) => this.#hasRoom(seat)); left--) {
       const handOff = room.shift() as HandOff
       this.#place(handOff)
     }

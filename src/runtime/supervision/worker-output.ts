@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../clock.js'
 import { InspectorLines } from '../evidence/inspector-lines.js'
 import { OutputTail } from '../evidence/output-tail.js'
-import { within } from '../within.js'
+import { withinReading } from '../within.js'
 
 export interface WorkerOutputOptions {
   readonly clock: Clock
@@ -39,17 +39,7 @@ export class WorkerOutput {
 
   /** Resolves when all has been read; a grandchild that holds the pipe open does not count. */
   async read(): Promise<void> {
-    const { clock } = this.#options
-    if (
-      await within(
-        clock,
-        GRACE,
-        this.#closed.then(() => true),
-      )
-    )
-      return
-    // A primary that was busy for longer has not even looked at the pipe: give it one turn that does.
-    await new Promise<void>((resolve) => clock.nextTurn(() => clock.nextTurn(resolve)))
+    await withinReading(this.#options.clock, GRACE, this.#closed)
   }
 
   /** It is about to be looked at. What node says of that is left out, until the worker is heard again, and a moment longer. */

@@ -1,6 +1,6 @@
 import type { Payload } from '../../protocol/frames.js'
-import { type ItemPayload, sizeOfItem } from '../../protocol/payload-forms.js'
-import { sizeOfPayload } from '../../protocol/payload-size.js'
+import type { ItemPayload } from '../../protocol/payload-forms.js'
+import { sizeOfItem, sizeOfPayload } from '../../protocol/payload-size.js'
 
 /** Frames in one write: enough for its price to vanish, few enough for several to be on their way, so that writer and reader work side by side. */
 const BATCH_FRAMES = 64

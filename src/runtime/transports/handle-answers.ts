@@ -53,12 +53,15 @@ export class HandleAnswers {
     }
   }
 
-  /** Sends the batch in the answer that is owed, if one is and the batch may go there. Undefined when it has not been sent. */
-  sendWith(batch: Batch<{ readonly kind: string }>, send: (message: object) => boolean): boolean | undefined {
+  /** The answer that is owed, with the batch in it; undefined when none is, or the batch may not go there. */
+  answerWith(batch: Batch<{ readonly kind: string }>): object | undefined {
     if (!this.#isOwed || !batch.frames.every(({ kind }) => SAID_OF_HANDLES.has(kind))) return undefined
-    const sent = send({ cmd: HANDLE_ACK, frames: batchForNode(batch).frames })
+    return { cmd: HANDLE_ACK, frames: batchForNode(batch).frames }
+  }
+
+  /** What `answerWith` gave has been sent. */
+  answered(): void {
     this.#isOwed = false
-    return sent
   }
 }
 

@@ -53,18 +53,20 @@ export class NodeChannel implements IpcChannel {
   send(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean {
     const { send } = this.#process
     if (!send) return true
-    const give = (given: unknown, along?: unknown): boolean => send.call(this.#process, given, along, options, callback)
-    if (!isBatch(message)) return give(message, handle)
+    if (!isBatch(message)) return send.call(this.#process, message, handle, options, callback)
     const batch = message as OwnBatch
     // What comes with a handle, node wraps in a message of its own.
-    if (handle !== undefined) return give(batchForNode(batch), handle)
-    const answered = this.#answers?.sendWith(batch, give)
-    if (answered !== undefined) return answered
-    if (!this.#writesText) return give(batch)
+    if (handle !== undefined) return send.call(this.#process, batchForNode(batch), handle, options, callback)
+    const answer = this.#answers?.answerWith(batch)
+    if (answer || !this.#writesText) {
+      const taken = send.call(this.#process, answer ?? batch, undefined, options, callback)
+      if (answer) this.#answers?.answered()
+      return taken
+    }
     const line = ++this.#last
     this.#now = batchText(batch)
     try {
-      const taken = give({ cmd: BATCH_TAG, line })
+      const taken = send.call(this.#process, { cmd: BATCH_TAG, line }, undefined, options, callback)
       if (this.#now !== undefined && this.#process.connected) this.#kept.set(line, this.#now)
       return taken
     } finally {

@@ -3,7 +3,7 @@ import { FRESH_MEMORY, PartsPayload } from '../../../src/protocol/binary-parts.j
 import { readPeerBatch } from '../../../src/protocol/codec.js'
 import type { PeerFrame } from '../../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
-import { sizeOfItem } from '../../../src/protocol/payload-forms.js'
+import { sizeOfItem } from '../../../src/protocol/payload-size.js'
 import { standInFor } from '../../../src/protocol/unsendable.js'
 import { StreamTransport } from '../../../src/runtime/transports/stream.js'
 import { allMicrotasks } from '../../support/fake-clock.js'

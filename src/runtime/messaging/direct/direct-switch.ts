@@ -72,8 +72,7 @@ export class DirectSwitch implements MessagingLink {
     this.#self = new Endpoint(self, this.#toSelf(), limits.link)
     const links = new PeerLinks(members, limits)
     this.#links = links
-    const pool = new PartPool(clock)
-    this.#pool = pool
+    this.#pool = new PartPool(clock)
     const room = { enter: (_: WireTarget, held: Route | HeldCast) => this.#handOver(held), leave: () => false }
     this.#calls = new RoutedCalls({
       members,
@@ -83,7 +82,7 @@ export class DirectSwitch implements MessagingLink {
       room,
       fewer: () => {},
       nextRoute: ({ to }) => links.to(to)?.nextRoute() ?? 0,
-      served: ({ payload }) => pool.giveBack(payload),
+      served: ({ payload }) => this.#pool.giveBack(payload),
     })
     this.#casts = new RoutedCasts({ directory: links, room, drops: new DropLog(logger, clock) })
     const parting = new Parting({
@@ -125,7 +124,7 @@ export class DirectSwitch implements MessagingLink {
     return this.#options.primary.publishFlushed()
   }
 
-  /** What is sent there now goes over a link, which carries bytes. */
+  /** For what is sent there now, if it goes over a link, which carries bytes. */
   memoryFor(to: WireTarget): PartMemory | undefined {
     return this.#links.to(to) && this.#pool
   }

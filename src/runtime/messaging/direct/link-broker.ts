@@ -3,7 +3,7 @@ import type { Incarnation, ProcessRef } from '../../../protocol/ids.js'
 import type { Clock } from '../../clock.js'
 import { type Deferred, deferred } from '../../deferred.js'
 import type { RecordedLink } from '../../evidence/recorded-link.js'
-import { within } from '../../within.js'
+import { withinReading } from '../../within.js'
 
 /** Where two processes may meet: a path that is nobody else's, and a secret. */
 export interface MeetingPlace {
@@ -164,11 +164,8 @@ export class LinkBroker {
   }
 
   async #isOver(pair: Pair): Promise<void> {
-    const { clock } = this.#options
     pair.over = deferred()
-    await within(clock, LAST_SEEN, pair.over.promise)
-    // This process may have been busy for all that time: what it has not read yet is there in a turn that reads.
-    if (this.#pairs.has(pair.meeting.meeting)) await new Promise<void>((resolve) => clock.nextTurn(resolve))
+    await withinReading(this.#options.clock, LAST_SEEN, pair.over.promise)
     this.#forget(pair)
   }
 

@@ -40,9 +40,9 @@ export class PeerLink {
   readonly endpoint: Endpoint
   /** Calls that have come from there and are not answered, by route. */
   readonly incoming = new Numbered<true>()
-  readonly recorder: FlightRecorder
   /** The block of the numbers of those. */
   readonly theirBlock: number
+  readonly recorder: FlightRecorder
   /** The other side has accepted the link, and this side may send. */
   isOpen = false
   /** Nothing comes on it any more. */

@@ -1,5 +1,6 @@
 import type { CreditFrame, ItemsFrame, Payload, StreamRoom } from '../../../protocol/frames.js'
-import { type ItemPayload, sizeOfItem } from '../../../protocol/payload-forms.js'
+import type { ItemPayload } from '../../../protocol/payload-forms.js'
+import { sizeOfItem } from '../../../protocol/payload-size.js'
 import type { Clock, Timer } from '../../clock.js'
 import { type Arrival, StreamWindow } from './stream-window.js'
 

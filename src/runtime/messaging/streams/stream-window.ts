@@ -1,5 +1,6 @@
 import type { CreditFrame, ItemsFrame, StreamRoom } from '../../../protocol/frames.js'
-import { type ItemPayload, sizeOfItem } from '../../../protocol/payload-forms.js'
+import type { ItemPayload } from '../../../protocol/payload-forms.js'
+import { sizeOfItem } from '../../../protocol/payload-size.js'
 
 /** What a frame of items is to whoever keeps count: the next ones, some that were there before, or what cannot be. */
 export type Arrival = 'next' | 'repeated' | 'broken'
