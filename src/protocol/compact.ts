@@ -9,7 +9,8 @@ import type {
   ResultFrame,
   TakenFrame,
 } from './frames.js'
-import { isInlineText } from './payload-forms.js'
+import type { ProcessRef } from './ids.js'
+import { isInlineText, isPlainText } from './payload-forms.js'
 
 /*
  * The frames that every call, every message of a channel and every connection needs, as lists: half as long as objects with the
@@ -18,26 +19,32 @@ import { isInlineText } from './payload-forms.js'
  *
  *     ["call", id, to, method, payload, deadline, rest]
  *     ["invoke", route, from.id, from.incarnation, method, payload, deadline, rest]
- *     ["result", id, payload]
- *     ["message", channel, payload, receipt, from]
+ *     ["result", id, payload]             or ["value", id, value]
+ *     ["message", channel, payload, receipt, from]  or ["published", channel, value, receipt, from]
  *     ["connection", id, connection, listener, head, peer]
  *     ["taken", id]
  *
- * What is absent is null, or not there at the end. `rest` is an object of the fields that few calls have.
+ * What is absent is null, or not there at the end. `rest` is an object of the fields that few calls have. A plain value that is
+ * written inline stands for its payload: as the list that arguments are, and elsewhere under a kind of its own.
  */
 
-/** How a payload is written: it depends on who will read it. */
-export type PayloadText = (payload: Payload) => string
+/** How payloads are written: it depends on who will read them. */
+export interface PayloadWriter {
+  /** The JSON of a plain value, where it can be written by itself. */
+  plain(payload: Payload): string | undefined
+  /** Any payload, in its form. */
+  text(payload: Payload): string
+}
 
 /** The JSON text of a frame that has a short form; undefined for all others. */
-export function toCompact(frame: { readonly kind: string }, payloadText: PayloadText = asSent): string | undefined {
+export function toCompact(frame: { readonly kind: string }, writer: PayloadWriter = AS_SENT): string | undefined {
   switch (frame.kind) {
     case 'invoke':
-      return invokeText(frame as InvokeFrame, payloadText)
+      return invokeText(frame as InvokeFrame, writer)
     case 'result':
-      return resultText(frame as ResultFrame, payloadText)
+      return resultText(frame as ResultFrame, writer)
     case 'call':
-      return callText(frame as CallFrame, payloadText)
+      return callText(frame as CallFrame, writer)
     case 'message':
       return messageText(frame as MessageFrame)
     default: {
@@ -56,25 +63,59 @@ export function toList(frame: { readonly kind: string }): readonly unknown[] | u
   return head === undefined && peer === undefined ? needed : [...needed, head ?? null, peer]
 }
 
-function callText(frame: CallFrame, payloadText: PayloadText): string {
+function callText(frame: CallFrame, writer: PayloadWriter): string {
   const { id, cast, to, method, payload, deadline, chain, key, stream, lost } = frame
   const target = to === 'any' ? '"any"' : to
   const rest =
     cast === undefined && chain === undefined && key === undefined && stream === undefined && lost === undefined
       ? ''
       : `,${restText({ cast, chain, key, stream, lost })}`
-  return `["call",${id ?? null},${target},${quoted(method)},${payloadText(payload)},${timeText(deadline)}${rest}]`
+  return `["call",${id ?? null},${target},${quoted(method)},${argsText(payload, writer)}${timeAndEnd(deadline, rest)}`
 }
 
-function invokeText(frame: InvokeFrame, payloadText: PayloadText): string {
+function invokeText(frame: InvokeFrame, writer: PayloadWriter): string {
   const { route, from, method, payload, deadline, chain, key, stream } = frame
   const rest =
     chain === undefined && key === undefined && stream === undefined ? '' : `,${restText({ chain, key, stream })}`
-  return `["invoke",${route ?? null},${from.id},${from.incarnation},${quoted(method)},${payloadText(payload)},${timeText(deadline)}${rest}]`
+  return `["invoke",${route ?? null}${whoAndWhat(from, method)}${argsText(payload, writer)}${timeAndEnd(deadline, rest)}`
 }
 
-function resultText({ id, payload }: ResultFrame, payloadText: PayloadText): string {
-  return payload === undefined ? `["result",${id}]` : `["result",${id},${payloadText(payload)}]`
+// Of the last call: most calls of a batch are one caller's, of one method, made in one millisecond.
+let lastFrom: ProcessRef | undefined
+let lastMethod = ''
+let lastWhoAndWhat = ''
+
+function whoAndWhat(from: ProcessRef, method: string): string {
+  if (from !== lastFrom || method !== lastMethod) {
+    lastWhoAndWhat = `,${from.id},${from.incarnation},${quoted(method)},`
+    lastFrom = from
+    lastMethod = method
+  }
+  return lastWhoAndWhat
+}
+
+let lastTime: number | undefined
+let lastTimeAndEnd = ',null]'
+
+/** In whole milliseconds, never later: a fraction would be longer than all the other numbers of a frame together. */
+function timeAndEnd(time: number | undefined, rest: string): string {
+  if (time !== lastTime) {
+    lastTimeAndEnd = time === undefined ? ',null]' : `,${Math.floor(time)}]`
+    lastTime = time
+  }
+  return rest === '' ? lastTimeAndEnd : `${lastTimeAndEnd.slice(0, -1)}${rest}]`
+}
+
+/** A method's arguments are a list, so that what is none has a form. */
+function argsText(payload: Payload, writer: PayloadWriter): string {
+  const json = writer.plain(payload)
+  return json?.startsWith('[') ? json : writer.text(payload)
+}
+
+function resultText({ id, payload }: ResultFrame, writer: PayloadWriter): string {
+  if (payload === undefined) return `["result",${id}]`
+  const json = writer.plain(payload)
+  return json === undefined ? `["result",${id},${writer.text(payload)}]` : `["value",${id},${json}]`
 }
 
 const TEXT = Symbol('text')
@@ -82,7 +123,10 @@ const TEXT = Symbol('text')
 /** One frame goes to all subscribers, and is written once. */
 function messageText(frame: MessageFrame & { [TEXT]?: string }): string {
   const { channel, payload, receipt, from } = frame
-  frame[TEXT] ??= `["message",${quoted(channel)},${asSent(payload)},${receipt ?? null},${from ?? null}]`
+  const body = isPlainText(payload)
+    ? `"published",${quoted(channel)},${payload.json}`
+    : `"message",${quoted(channel)},${AS_SENT.text(payload)}`
+  frame[TEXT] ??= `[${body},${receipt ?? null},${from ?? null}]`
   return frame[TEXT]
 }
 
@@ -100,14 +144,12 @@ function restText(rest: Rest): string {
  * Inline as it is: a text that this process has made, or looked at. Opaque as a text in the text: it may be another process's,
  * and whether it is JSON at all is found out by its receiver.
  */
-function asSent(payload: Payload): string {
-  if (payload === undefined) return 'null'
-  return isInlineText(payload) ? payload.text : JSON.stringify(payload)
-}
-
-/** In whole milliseconds, never later: a fraction would be longer than all the other numbers of a frame together. */
-function timeText(time: number | undefined): string {
-  return time === undefined ? 'null' : `${Math.floor(time)}`
+const AS_SENT: PayloadWriter = {
+  plain: (payload) => (isPlainText(payload) ? payload.json : undefined),
+  text: (payload) => {
+    if (payload === undefined) return 'null'
+    return isInlineText(payload) ? payload.text : JSON.stringify(payload)
+  },
 }
 
 /** Names that were quoted before. Programs have a few; what is made up for each call must not fill the memory. */
@@ -139,11 +181,16 @@ export function fromCompact(list: readonly unknown[], readers: ListReaders): Com
   return readers.get(list[0])?.(list)
 }
 
+/** Whatever is wrong with what is no list, the check of payloads finds. */
+function argsOf(field: unknown): unknown {
+  return Array.isArray(field) ? { plain: field } : (field ?? undefined)
+}
+
 function readCall(list: readonly unknown[]): CallFrame | undefined {
   const id = list[1] ?? undefined
   const to = list[2]
   const method = list[3]
-  const body = list[4] ?? undefined
+  const body = argsOf(list[4])
   const deadline = list[5] ?? undefined
   const { cast, chain, key, stream, lost } = restOf(list[6])
   if (!maybeCount(id) || !target(to) || !text(method) || !payload(body) || !maybeTime(deadline)) return undefined
@@ -156,7 +203,7 @@ function readInvoke(list: readonly unknown[]): InvokeFrame | undefined {
   const id = list[2]
   const incarnation = list[3]
   const method = list[4]
-  const body = list[5] ?? undefined
+  const body = argsOf(list[5])
   const deadline = list[6] ?? undefined
   const { chain, key, stream } = restOf(list[7])
   if (!maybeRoute(number) || !count(id) || !count(incarnation) || !text(method)) return undefined
@@ -172,9 +219,19 @@ function readResult(list: readonly unknown[]): ResultFrame | undefined {
   return route(id) && payload(body) ? ({ kind: 'result', id, payload: body } as ResultFrame) : undefined
 }
 
-function readMessage(list: readonly unknown[]): MessageFrame | undefined {
+function readValue(list: readonly unknown[]): ResultFrame | undefined {
+  const id = list[1]
+  return list.length === 3 && route(id)
+    ? ({ kind: 'result', id, payload: { plain: list[2] } } as ResultFrame)
+    : undefined
+}
+
+function readPublished(list: readonly unknown[]): MessageFrame | undefined {
+  return list.length > 2 ? readMessage(list, { plain: list[2] }) : undefined
+}
+
+function readMessage(list: readonly unknown[], body = list[2] ?? undefined): MessageFrame | undefined {
   const channel = list[1]
-  const body = list[2] ?? undefined
   const receipt = list[3] ?? undefined
   const from = list[4] ?? undefined
   if (!text(channel) || !payload(body) || !maybeCount(receipt) || !maybeCount(from)) return undefined
@@ -195,19 +252,23 @@ function readTaken([, id]: readonly unknown[]): TakenFrame | undefined {
 
 export const FROM_WORKER: ListReaders = new Map<unknown, ListReader>([
   ['result', readResult],
+  ['value', readValue],
   ['call', readCall],
   ['taken', readTaken],
 ])
 
 export const FROM_ROUTER: ListReaders = new Map<unknown, ListReader>([
   ['result', readResult],
+  ['value', readValue],
   ['invoke', readInvoke],
-  ['message', readMessage],
+  ['message', (list) => readMessage(list)],
+  ['published', readPublished],
   ['connection', readConnection],
 ])
 
 export const FROM_PEER: ListReaders = new Map<unknown, ListReader>([
   ['result', readResult],
+  ['value', readValue],
   ['invoke', readInvoke],
 ])
 

@@ -1,10 +1,8 @@
-import { isObject } from './frame-checks.js'
-
 /**
  * An encoded value, read only by its final receiver. Inline where the primary is one end of the way; an opaque JSON text
  * of the same where the primary merely passes it on. Absent: `undefined`.
  */
-export type Payload = InlinePayload | InlineText | string | undefined
+export type Payload = InlinePayload | InlineText | PlainText | string | undefined
 
 /** `plain` is the value itself, because JSON keeps it whole; `rich` is the form of `rich-form.ts`. */
 export type InlinePayload = { readonly plain: unknown } | { readonly rich: object }
@@ -15,8 +13,13 @@ export type InlinePayload = { readonly plain: unknown } | { readonly rich: objec
  */
 export const KIND: unique symbol = Symbol.for('troupe.payload')
 
-export function isInlineText(payload: unknown): payload is InlineText {
-  return kindOf(payload) === 'text'
+export function isInlineText(payload: unknown): payload is InlineText | PlainText {
+  const kind = kindOf(payload)
+  return kind === 'plain' || kind === 'text'
+}
+
+export function isPlainText(payload: unknown): payload is PlainText {
+  return kindOf(payload) === 'plain'
 }
 
 export function isParts(payload: unknown): payload is EncodedParts {
@@ -34,11 +37,25 @@ const MAX_PARSED = 16 * 1024
 export function inlineIfJson(payload: Payload): Payload {
   if (typeof payload !== 'string' || payload.length > MAX_PARSED || payload.includes('\n') || !payload.isWellFormed())
     return payload
+  const plain = plainJsonIn(payload)
+  if (plain !== undefined && isJson(plain)) return new PlainText(plain)
+  return isJson(payload) && payload.startsWith('{') ? new InlineText(payload) : payload
+}
+
+function isJson(text: string): boolean {
   try {
-    return isObject(JSON.parse(payload)) ? new InlineText(payload) : payload
+    JSON.parse(text)
+    return true
   } catch {
-    return payload
+    return false
   }
+}
+
+const PLAIN_FORM = '{"plain":'
+
+/** What stands in an opaque payload for a plain value: JSON itself, if whoever wrote the payload may be trusted. */
+export function plainJsonIn(payload: string): string | undefined {
+  return payload.startsWith(PLAIN_FORM) && payload.endsWith('}') ? payload.slice(PLAIN_FORM.length, -1) : undefined
 }
 
 /** What is written of a value that has parts (`binary-parts.ts`). */
@@ -82,5 +99,23 @@ export class InlineText {
 
   toJSON(): InlinePayload {
     return JSON.parse(this.text) as InlinePayload
+  }
+}
+
+/** The same of a plain value, whose JSON it keeps: most frames have room for that alone. */
+export class PlainText {
+  readonly [KIND] = 'plain'
+  readonly json: string
+
+  constructor(json: string) {
+    this.json = json
+  }
+
+  get text(): string {
+    return `${PLAIN_FORM}${this.json}}`
+  }
+
+  toJSON(): InlinePayload {
+    return { plain: JSON.parse(this.json) }
   }
 }

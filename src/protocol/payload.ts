@@ -2,7 +2,7 @@ import { type ArrivedPayload, PartList, type PartMemory, PartsPayload } from './
 import { PayloadError } from './errors.js'
 import type { Payload } from './frames.js'
 import { guardPlain } from './guard.js'
-import { InlineText, isInlineText } from './payload-forms.js'
+import { InlineText, isInlineText, PlainText } from './payload-forms.js'
 import { type Walk, walkPlain } from './plain-json.js'
 import { readRich } from './rich-reader.js'
 import { tooLarge, writeRich } from './rich-writer.js'
@@ -37,21 +37,22 @@ export function encodePayload(value: unknown, options: EncodeOptions): Payload {
 function toPayload(value: unknown, { opaque, limit, root, memory }: EncodeOptions): Payload {
   const kind = walk(value, limit)
   if (kind === 'too large') throw refusedAsTooLarge(limit, root)
-  let text: string
-  if (kind === 'plain') text = `{"plain":${JSON.stringify(value)}}`
-  else {
-    const list = memory && new PartList(memory)
-    const { form, size } = writeRich(value, root, limit, list)
-    if (list && list.parts.length > 0) return checkedParts(new PartsPayload(form, list, size), limit, root)
-    text = `{"rich":${JSON.stringify(form)}}`
+  if (kind === 'plain') {
+    const payload = new PlainText(checked(JSON.stringify(value), limit, root))
+    return opaque ? payload.text : payload
   }
-  // The walks count characters, about; a character has at most three bytes.
-  if (text.length * 3 > limit && Buffer.byteLength(text) - WRAPPING > limit) throw refusedAsTooLarge(limit, root)
+  const list = memory && new PartList(memory)
+  const { form, size } = writeRich(value, root, limit, list)
+  if (list && list.parts.length > 0) return checkedParts(new PartsPayload(form, list, size), limit, root)
+  const text = `{"rich":${checked(JSON.stringify(form), limit, root)}}`
   return opaque ? text : new InlineText(text)
 }
 
-/** What stands around a value: `{"plain":` and `}`. */
-const WRAPPING = 10
+/** The walks count characters, about; a character has at most three bytes. */
+function checked(json: string, limit: number, root: string): string {
+  if (json.length * 3 > limit && Buffer.byteLength(json) > limit) throw refusedAsTooLarge(limit, root)
+  return json
+}
 
 /** Bytes of JSON text that come of one character that the walk counts, at most: escapes, and notes on what is not plain. */
 const GROWTH = 8

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { type Timer, TimerQueue } from './timer-queue.js'
+import { type Task, type Timer, TimerQueue } from './timer-queue.js'
 
 /** Time as the runtime sees it: handed in, so that a test or a simulation can hold it. */
 export interface Clock {
@@ -10,11 +10,13 @@ export interface Clock {
   now(): number
   /** Runs `run` once, `ms` from now. The timer keeps the process alive unless it is `idle`. */
   after(ms: number, run: () => void, options?: { idle?: boolean }): Timer
+  /** Runs the task once, when `now()` is that. The timer keeps the process alive. */
+  at(time: number, task: Task): Timer
   /** Runs `run` after everything that is due in this turn of the event loop. */
   nextTurn(run: () => void): void
 }
 
-export type { Timer } from './timer-queue.js'
+export type { Task, Timer } from './timer-queue.js'
 
 export function systemClock(): Clock {
   // `performance.now()` counts the same clock from this process's start, and is ten times cheaper to read.
@@ -24,6 +26,7 @@ export function systemClock(): Clock {
   return {
     now,
     after: (ms, run, options) => timers.add(ms, run, options?.idle ?? false),
+    at: (time, task) => timers.at(time, task, false),
     nextTurn: (run) => void setImmediate(run),
   }
 }

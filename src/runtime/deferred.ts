@@ -1,13 +1,16 @@
 /** A promise that somebody else resolves. */
-export interface Deferred {
-  readonly promise: Promise<void>
-  readonly resolve: () => void
+export interface Deferred<T = void> {
+  readonly promise: Promise<T>
+  readonly resolve: (value: T) => void
 }
 
-export function deferred(): Deferred {
-  let resolve!: () => void
-  const promise = new Promise<void>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
+/** One function for all promises: every call makes one, and a new function each would cost more than the promise. */
+const handOut = (resolve: (value: unknown) => void): void => {
+  handedOut = resolve
+}
+let handedOut: (value: unknown) => void
+
+export function deferred<T = void>(): Deferred<T> {
+  const promise = new Promise<T>(handOut as (resolve: (value: T) => void) => void)
+  return { promise, resolve: handedOut }
 }

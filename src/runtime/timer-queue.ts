@@ -4,6 +4,11 @@ export interface Timer {
   cancel(): void
 }
 
+/** What is due at some time. What every call sets is an object that there is anyhow, and no function of its own. */
+export interface Task {
+  run(): void
+}
+
 /** What `setTimeout` can hold. A longer wait ends here, after 24.8 days. */
 export const MAX_DELAY = 2 ** 31 - 1
 
@@ -19,16 +24,16 @@ interface Moment {
 
 /** One timer: at its moment while it waits, at none when it has run or was cancelled. */
 class Alarm implements Timer {
-  readonly run: () => void
+  readonly task: Task
   readonly idle: boolean
   readonly #queue: TimerQueue
   moment: Moment | undefined
   /** Among those of its moment. */
   place = 0
 
-  constructor(queue: TimerQueue, run: () => void, idle: boolean) {
+  constructor(queue: TimerQueue, task: Task, idle: boolean) {
     this.#queue = queue
-    this.run = run
+    this.task = task
     this.idle = idle
   }
 
@@ -67,9 +72,13 @@ export class TimerQueue {
   }
 
   add(ms: number, run: () => void, idle: boolean): Timer {
-    const alarm = new Alarm(this, run, idle)
     // At least one, as with `setTimeout`: what sets the next one when it runs must not hold up all else.
-    const time = Math.ceil(this.#now() + Math.min(Math.max(ms, 1), MAX_DELAY))
+    return this.at(this.#now() + Math.min(Math.max(ms, 1), MAX_DELAY), { run }, idle)
+  }
+
+  at(due: number, task: Task, idle: boolean): Timer {
+    const alarm = new Alarm(this, task, idle)
+    const time = Math.ceil(due)
     const moment = this.#moments.get(time) ?? this.#open(time)
     alarm.moment = moment
     alarm.place = moment.alarms.length
@@ -129,7 +138,7 @@ export class TimerQueue {
       setTimeout,
       undefined,
       this.#onTimer,
-      Math.max(1, Math.ceil(time - this.#now())),
+      Math.min(Math.max(1, Math.ceil(time - this.#now())), MAX_DELAY),
     )
     if (this.#holding === 0) this.#timer.unref()
   }
@@ -158,7 +167,7 @@ export class TimerQueue {
         done++
         if (!alarm.moment) continue
         this.#leave(alarm)
-        alarm.run()
+        alarm.task.run()
       }
     } finally {
       // One of them threw, which ends the process or is caught by it: the others still have their turn.

@@ -112,14 +112,16 @@ export const MACHINE: EventOwner = { name: 'machine', runs: true, defer() {} }
  * run belongs to the call that set them, as in node.
  */
 function loopClock(loop: SimulatedLoop, time: VirtualTime, late: number): Clock {
+  const after: Clock['after'] = (ms, run, { idle = false } = {}) => {
+    if (Number.isNaN(ms)) throw new RangeError('A timer was set for NaN ms')
+    const due = time.now + Math.max(1, Math.trunc(ms)) + late
+    const event = time.at(due, loop, inItsCall(run), { idle, phase: 'timer', what: `a timer of ${ms} ms` })
+    return { cancel: () => time.cancel(event) }
+  }
   return {
     now: () => time.now,
-    after(ms, run, { idle = false } = {}) {
-      if (Number.isNaN(ms)) throw new RangeError('A timer was set for NaN ms')
-      const due = time.now + Math.max(1, Math.trunc(ms)) + late
-      const event = time.at(due, loop, inItsCall(run), { idle, phase: 'timer', what: `a timer of ${ms} ms` })
-      return { cancel: () => time.cancel(event) }
-    },
+    after,
+    at: (due, task) => after(due - time.now, () => task.run()),
     nextTurn: (run) => void time.at(time.now, loop, inItsCall(run), { phase: 'immediate', what: 'a turn' }),
   }
 }

@@ -10,7 +10,8 @@ import {
   readUpBatch,
   writeBatch,
 } from '../../src/protocol/codec.js'
-import { BATCH_TAG, type Batch, type DownFrame, type UpFrame } from '../../src/protocol/frames.js'
+import { BATCH_TAG, type Batch, type DownFrame, type Payload, type UpFrame } from '../../src/protocol/frames.js'
+import { decodePayload, encodePayload } from '../../src/protocol/payload.js'
 
 /** One good frame of each kind, with every field that it can have. */
 const up = {
@@ -302,6 +303,34 @@ describe('as the text of one line', () => {
     expect(frames.map((frame) => (frame as { chain?: unknown }).chain)).toEqual([chain, chain, chain, chain])
   })
 
+  test('a plain value that was encoded here has no form around it, and comes back in one', () => {
+    for (const value of [0, '', null, [], [[1]], { plain: 1 }]) {
+      const encode = (given: unknown, root: string) => encodePayload(given, { opaque: false, limit: 1_000, root })
+      const frames = [
+        { kind: 'invoke', route: 1, from: { id: 0, incarnation: 0 }, method: 'm', payload: encode([value], 'args') },
+        { kind: 'result', id: 1, payload: encode(value, 'result') },
+        { kind: 'message', channel: 'c', payload: encode(value, 'value'), receipt: 3, from: 2 },
+      ] as const
+      const text = batchText(writeBatch(frames))
+      expect(text).not.toContain(`{"plain":${JSON.stringify(value)}`)
+      const { frames: read, malformed } = readDownBatch(JSON.parse(text) as Batch<unknown>)
+      expect(malformed).toBe(0)
+      expect(read.map((frame) => decodePayload((frame as { payload: Payload }).payload, 'value'))).toEqual([
+        [value],
+        value,
+        value,
+      ])
+      expect(read).toMatchObject([{ kind: 'invoke', route: 1 }, { id: 1 }, { channel: 'c', receipt: 3, from: 2 }])
+    }
+  })
+
+  test('arguments that are no list keep their form', () => {
+    const payload = encodePayload({ length: 1 }, { opaque: false, limit: 1_000, root: 'args' })
+    const invoke: DownFrame = { kind: 'invoke', from: { id: 0, incarnation: 0 }, method: 'm', payload }
+    const { frames } = readDownBatch(JSON.parse(batchText(writeBatch([invoke]))) as Batch<unknown>)
+    expect(frames).toEqual([{ ...invoke, payload: { plain: { length: 1 } } }])
+  })
+
   test('what is absent stays absent', () => {
     const cast: UpFrame = { kind: 'call', to: 1, method: 'm', payload: undefined }
     const invoke: DownFrame = { kind: 'invoke', from: { id: 0, incarnation: 0 }, method: 'm', payload: undefined }
@@ -359,18 +388,25 @@ describe('as the text of one line', () => {
     ['result'],
     ['result', 1.5],
     ['result', 1, 5],
+    ['value'],
+    ['value', 1],
+    ['value', 1.5, 5],
+    ['value', 1, 5, 6],
+    ['published', 1, 5],
+    ['published', 'c'],
+    ['published', 'c', 5, -1],
     [['call']],
     ...wrong.call.map((id) => call.with(1, id)),
     ...[-1, 'all', null].map((to) => call.with(2, to)),
     ...[null, 1].map((method) => call.with(3, method)),
-    ...[1, true, []].map((payload) => call.with(4, payload)),
+    ...[1, true].map((payload) => call.with(4, payload)),
     ...['x', {}].map((deadline) => call.with(5, deadline)),
     ...wrong.rest.map((rest) => [...call, rest]),
     ...[1.5, 'x', {}].map((route) => invoke.with(1, route)),
     ...[null, -1, 'x'].map((id) => invoke.with(2, id)),
     ...[null, -1, 'x'].map((incarnation) => invoke.with(3, incarnation)),
     ...[null, 1].map((method) => invoke.with(4, method)),
-    ...[1, true, []].map((payload) => invoke.with(5, payload)),
+    ...[1, true].map((payload) => invoke.with(5, payload)),
     ...['x', {}].map((deadline) => invoke.with(6, deadline)),
     ...wrong.rest.slice(0, 3).map((rest) => [...invoke, rest]),
     ...[1, 2, 3].flatMap((index) => [-1, 1.5, 'x', null].map((number) => connection.with(index, number))),

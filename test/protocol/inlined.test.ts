@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { batchText } from '../../src/protocol/codec.js'
+import { batchText, readDownBatch } from '../../src/protocol/codec.js'
 import { BATCH_TAG, type Payload } from '../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../src/protocol/payload.js'
 import { inlineIfJson } from '../../src/protocol/payload-forms.js'
@@ -14,13 +14,16 @@ test.each([
 ])('%s that another process has encoded is written as what it is', (_, value) => {
   const text = encodePayload(value, { opaque: true, limit: 1_000, root: 'value' }) as string
   const written = JSON.parse(line(inlineIfJson(text)))
-  expect(written.frames[0][2]).toEqual(JSON.parse(text))
-  expect(decodePayload(written.frames[0][2], 'value')).toEqual(value)
+  const [kind, , body] = written.frames[0]
+  expect(kind === 'published' ? { plain: body } : body).toEqual(JSON.parse(text))
+  const [frame] = readDownBatch(written).frames
+  expect(decodePayload((frame as { payload: Payload }).payload, 'value')).toEqual(value)
 })
 
 test.each([
   ['what is no JSON', '{"plain":1}],["call",1'],
   ['what ends the frame', '{"plain":1},null,null],["message","d",{"plain":2}'],
+  ['what would end the frame without its form', '{"plain":1,null,null],["message","d",1}'],
   ['what has a line break between its parts', '{"plain":\n1}'],
   ['what is no object', '[1]'],
   ['nothing', ''],
@@ -31,6 +34,13 @@ test.each([
   expect(JSON.parse(line(inlineIfJson(text))).frames).toEqual([['message', 'c', text, null, null]])
   expect(line(inlineIfJson(text))).not.toContain('\n')
 })
+
+test.each(['{"plain":1,"rich":{}}', '{"plain":1,"plain":2}', '{"plain" :1}', '{}'])(
+  '%s, which is no plain value and nothing more, keeps its form',
+  (text) => {
+    expect(JSON.parse(line(inlineIfJson(text))).frames).toEqual([['message', 'c', JSON.parse(text), null, null]])
+  },
+)
 
 test('what is inline already, or nothing, stays as it is', () => {
   const inline = { plain: 1 }

@@ -20,14 +20,14 @@ const from = { id: 1, incarnation: 1 }
 test('a text is known as one by another copy, and written as it is', async () => {
   const { toCompact, sizeOfPayload } = await otherCopy()
   const payload = encodePayload(['x'], options)
-  expect(sizeOfPayload(payload)).toBe('{"plain":["x"]}'.length)
+  expect(sizeOfPayload(payload)).toBe('["x"]'.length)
   // Were it not known, it would be parsed and written anew: the same text, so that only this tells.
   Object.assign(payload as object, {
     toJSON() {
       throw new Error('parsed')
     },
   })
-  expect(toCompact({ kind: 'result', id: 1, payload } as never)).toBe('["result",1,{"plain":["x"]}]')
+  expect(toCompact({ kind: 'result', id: 1, payload } as never)).toBe('["value",1,["x"]]')
 })
 
 test('bytes are known as such by another copy, and go beside the text', async () => {

@@ -47,7 +47,7 @@ const examples = blocks.flatMap(([, language, block = '']) => (language === '' ?
 
 test('there are examples of every way', () => {
   const lists = examples.filter(({ frame }) => Array.isArray(frame)).map(({ frame }) => (frame as unknown[])[0])
-  expect(new Set(lists)).toEqual(new Set(['call', 'invoke', 'result', 'connection', 'taken']))
+  expect(new Set(lists)).toEqual(new Set(['call', 'invoke', 'result', 'value', 'connection', 'taken']))
   expect(examples.some(({ way }) => way.includes('=>'))).toBe(true)
   expect(examples.length).toBeGreaterThan(25)
 })

@@ -35,6 +35,7 @@ function lateBy(ms: number): () => SimulationHooks {
     clock: (clock: Clock): Clock => ({
       ...clock,
       after: (after, run, options) => clock.after(after > 5 ? after + ms : after, run, options),
+      at: (time, task) => clock.at(time > clock.now() + 5 ? time + ms : time, task),
     }),
   })
 }

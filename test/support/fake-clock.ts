@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../src/runtime/clock.js'
+import type { Clock, Task, Timer } from '../../src/runtime/clock.js'
 
 interface Alarm {
   readonly time: number
@@ -32,6 +32,10 @@ export class FakeClock implements Clock {
         this.#alarms = this.#alarms.filter((other) => other !== alarm)
       },
     }
+  }
+
+  at(time: number, task: Task): Timer {
+    return this.after(time - this.#now, () => task.run())
   }
 
   nextTurn(run: () => void): void {

@@ -38,17 +38,10 @@ export class Answers {
   /** Throws what keeps the value from being sent. */
   result(frame: InvokeFrame, value: unknown): Answer {
     if (frame.route === undefined) return undefined
-    const opaque = frame.from.id !== 0 && this.#options.self.id !== 0
-    return {
-      kind: 'result',
-      id: frame.route,
-      payload: encodePayload(value, {
-        opaque,
-        memory: memoryForAnswer(frame.route),
-        limit: this.#options.payloadLimit,
-        root: 'result',
-      }),
-    }
+    const memory = memoryForAnswer(frame.route)
+    const opaque = frame.from.id !== 0 && this.#options.self.id !== 0 && !memory
+    const payload = encodePayload(value, { opaque, memory, limit: this.#options.payloadLimit, root: 'result' })
+    return { kind: 'result', id: frame.route, payload }
   }
 
   /** The method's own error. */

@@ -183,9 +183,11 @@ export function activeContext(): CallContext | undefined {
 }
 
 /** Who has given up already what is about to begin: its signal, or the running call that it belongs to. */
-export function givenUpBy(signal: AbortSignal | undefined): { readonly reason: unknown } | undefined {
+export function givenUpBy(
+  signal: AbortSignal | undefined,
+  context: CallContext | undefined,
+): { readonly reason: unknown } | undefined {
   if (signal?.aborted) return signal
-  const context = activeContext()
   return context?.aborted ? context : undefined
 }
 

@@ -10,6 +10,7 @@ import type { CallFrame, FailureFrame, Payload, ResultFrame, WireTarget } from '
 import { decodePayload } from '../../protocol/payload.js'
 import { AbortSignals } from '../abort-signals.js'
 import { type Clock, nextTurn } from '../clock.js'
+import { deferred } from '../deferred.js'
 import type { Limits, Timeouts } from '../limits.js'
 import { withoutOwnFrames } from '../own-frames.js'
 import { type AbortListener, activeContext, type CallContext, givenUpBy } from './call-context.js'
@@ -70,13 +71,19 @@ export class Caller {
     const { to, method, payload, timeout, signal, idempotencyKey: key } = request
     const { link, clock } = this.#options
     this.#check(to, method)
-    const givenUp = givenUpBy(signal)
-    if (givenUp) throw new CallAbortedError(nameOf(to, method), { cause: givenUp.reason })
     const context = activeContext()
+    const givenUp = givenUpBy(signal, context)
+    if (givenUp) throw new CallAbortedError(nameOf(to, method), { cause: givenUp.reason })
     const sentAt = clock.now()
-    const deadline = Math.min(sentAt + timeout, context?.deadline ?? Number.POSITIVE_INFINITY)
-    const call = new OutgoingCall(request, { deadline, timeout: deadline - sentAt }, this.#ends)
-    this.#pending.open(deadline - sentAt, call)
+    // Whole, as it is written: V8 keeps a fraction in a memory of its own, for each that holds it.
+    const due = Math.ceil(sentAt + timeout)
+    const deadline = context ? Math.min(due, context.deadline) : due
+    const call = new OutgoingCall(
+      request,
+      { deadline, timeout: deadline === due ? timeout : deadline - sentAt },
+      this.#ends,
+    )
+    this.#pending.open(deadline, call)
     const { id } = call
     link.send({ kind: 'call', id, to, method, payload, deadline, chain: context?.chain, key } satisfies CallFrame)
     if (signal) call.offSignal = this.#signals.on(signal, (reason) => call.aborted(reason))
@@ -149,7 +156,7 @@ class OutgoingCall extends Request<Answer> implements AbortListener {
   readonly #to: WireTarget
   readonly #method: string
   readonly #ends: CallEnds
-  #resolve!: (answer: Answer) => void
+  readonly #resolve: (value: unknown) => void
 
   constructor(
     { to, method }: CallRequest,
@@ -162,9 +169,9 @@ class OutgoingCall extends Request<Answer> implements AbortListener {
     this.deadline = deadline
     this.timeout = timeout
     this.#ends = ends
-    this.answered = new Promise<Answer>((resolve) => {
-      this.#resolve = resolve
-    }).then((answer) => this.#take(answer))
+    const { promise, resolve } = deferred<unknown>()
+    this.answered = promise
+    this.#resolve = resolve
   }
 
   get name(): CallName {
@@ -181,10 +188,11 @@ class OutgoingCall extends Request<Answer> implements AbortListener {
     this.offSignal?.()
     this.#context?.offAbort(this.#registration)
     this.#ends.forget(this.id)
-    this.#resolve(answer)
+    if (typeof answer === 'object' && answer.kind === 'result') this.#arrive(answer.payload)
+    else this.#fail(() => errorOf(answer, this.name))
   }
 
-  late(): void {
+  run(): void {
     this.#ends.expire(this)
   }
 
@@ -192,23 +200,35 @@ class OutgoingCall extends Request<Answer> implements AbortListener {
     this.#ends.giveUp(this, reason)
   }
 
-  #take(answer: Answer): unknown {
+  #arrive(payload: Payload): void {
     try {
-      if (answer === 'closed') throw new ClusterClosedError({ ...this.name, sent: 'maybe' })
-      if (typeof answer === 'function') throw answer()
-      if (answer.kind === 'failure') throw toCallerError(answer.error)
-      return decode(answer.payload, this.name)
+      this.#resolve(decodePayload(payload, 'result'))
     } catch (error) {
-      throw withoutOwnFrames(error)
+      this.#fail(() => unreadable(error, this.name))
     }
+  }
+
+  /**
+   * The error is made inside the `await` of whoever takes the answer, so that its stack is theirs: a promise of its own, that
+   * `answered` follows first and that fails then.
+   */
+  #fail(make: () => unknown): void {
+    const { promise: failed, resolve: fail } = deferred()
+    this.#resolve(
+      failed.then(() => {
+        throw withoutOwnFrames(make())
+      }),
+    )
+    fail()
   }
 }
 
-function decode(payload: Payload, name: CallName): unknown {
-  try {
-    return decodePayload(payload, 'result')
-  } catch (error) {
-    if (!(error instanceof PayloadError)) throw error
-    throw new PayloadError({ path: error.path, reason: error.reason, ...name, sent: 'yes' })
-  }
+function errorOf(answer: Exclude<Answer, ResultFrame>, name: CallName): unknown {
+  if (answer === 'closed') return new ClusterClosedError({ ...name, sent: 'maybe' })
+  return typeof answer === 'function' ? answer() : toCallerError(answer.error)
+}
+
+function unreadable(error: unknown, name: CallName): unknown {
+  if (!(error instanceof PayloadError)) return error
+  return new PayloadError({ path: error.path, reason: error.reason, ...name, sent: 'yes' })
 }

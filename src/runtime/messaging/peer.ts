@@ -66,10 +66,11 @@ export class Peer {
     })
   }
 
-  /** Encodes what is sent to there: inline where the primary is one end of the way, opaque where it passes it on. */
+  /** Encodes what is sent to there: opaque where the primary passes it on, inline elsewhere. */
   encodeArgs(args: readonly unknown[], to: WireTarget, method: string): Payload {
     const memory = this.#options.link.memoryFor?.(to)
-    return this.#encode(args, to !== 0 && this.#options.self.id !== 0, 'args', nameOf(to, method), memory)
+    const isPassedOn = to !== 0 && this.#options.self.id !== 0 && !memory
+    return this.#encode(args, isPassedOn, 'args', nameOf(to, method), memory)
   }
 
   /** A value for a channel: encoded once however many processes it goes to. */

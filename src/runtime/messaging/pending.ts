@@ -1,15 +1,15 @@
-import type { Clock, Timer } from '../clock.js'
+import type { Clock, Task, Timer } from '../clock.js'
 import { Numbered } from '../numbered.js'
 
 /** One request of this process, from when it is sent until it has an answer. */
-export abstract class Request<Answer> {
+export abstract class Request<Answer> implements Task {
   /** Of its process, never used again. */
   id = 0
   timer: Timer | undefined
 
   abstract settle(answer: Answer): void
-  /** At the deadline: settles it with what is known then, at once or within that turn. */
-  abstract late(): void
+  /** At its deadline: settles it with what is known then, at once or within that turn. */
+  abstract run(): void
 }
 
 /**
@@ -39,10 +39,9 @@ export class Pending<Answer> {
     return ++this.#lastId
   }
 
-  /** `ms`: until its deadline. */
-  open(ms: number, request: Request<Answer>): void {
+  open(deadline: number, request: Request<Answer>): void {
     request.id = this.nextId()
-    request.timer = this.#clock.after(ms, () => request.late())
+    request.timer = this.#clock.at(deadline, request)
     this.#requests.set(request.id, request)
   }
 

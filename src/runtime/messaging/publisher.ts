@@ -46,7 +46,7 @@ export class Publisher {
       const timedOut = (): TroupeError =>
         new CallTimeoutError({ target: 'primary', method, timeout, sent: 'maybe', stage: { kind: 'unknown' } })
       const receipt = new AwaitedReceipt(settle, () => this.#pending.settle(receipt.id, timedOut))
-      this.#pending.open(timeout + RECEIPT_GRACE, receipt)
+      this.#pending.open(deadline + RECEIPT_GRACE, receipt)
       link.send({ kind: 'publish', ...message, ref: receipt.id, deadline } satisfies PublishFrame)
     })
     if (typeof answer === 'function') throw answer()
@@ -74,11 +74,11 @@ export class Publisher {
 
 class AwaitedReceipt extends Request<Answer> {
   readonly settle: (answer: Answer) => void
-  readonly late: () => void
+  readonly run: () => void
 
   constructor(settle: (answer: Answer) => void, late: () => void) {
     super()
     this.settle = settle
-    this.late = late
+    this.run = late
   }
 }

@@ -36,7 +36,7 @@ export interface RoutedCallsOptions {
   /** A process may have one call less to answer. */
   readonly fewer: () => void
   /** Where numbers are not counted from 1: a worker's own switch. */
-  readonly nextRoute?: (frame: CallFrame) => number
+  readonly nextRoute?: () => number
   /** It has been answered with a value: its target has read all of it, and nobody will send it again. */
   readonly served?: (frame: CallFrame) => void
 }
@@ -65,7 +65,7 @@ export class RoutedCalls {
 
   call(caller: Endpoint, frame: NumberedCall): void {
     const route: Route = {
-      id: this.#options.nextRoute?.(frame) ?? ++this.#lastRoute,
+      id: this.#options.nextRoute?.() ?? ++this.#lastRoute,
       caller,
       frame,
       target: undefined,

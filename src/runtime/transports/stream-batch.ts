@@ -1,6 +1,13 @@
-import { toCompact } from '../../protocol/compact.js'
+import { type PayloadWriter, toCompact } from '../../protocol/compact.js'
 import type { ItemsFrame, Payload } from '../../protocol/frames.js'
-import { type EncodedParts, type ItemPayload, isInlineText, isParts } from '../../protocol/payload-forms.js'
+import {
+  type EncodedParts,
+  type ItemPayload,
+  isInlineText,
+  isParts,
+  isPlainText,
+  plainJsonIn,
+} from '../../protocol/payload-forms.js'
 
 /*
  * One batch of frames on a stream of bytes:
@@ -28,20 +35,26 @@ export function writeFrame(frame: { readonly kind: string }): WrittenFrame {
   if (frame.kind === 'items') return writeItems(frame as ItemsFrame)
   const { payload } = frame as { readonly payload?: Payload }
   const parts = isParts(payload) ? payload.parts : NO_PARTS
-  const text = toCompact(frame, asItIs)
+  const text = toCompact(frame, AS_IT_IS)
   if (text !== undefined) return { text, parts }
   if (payload === undefined) return { text: JSON.stringify(frame), parts }
   // No frame is without a kind, so that a comma is due.
   const rest = JSON.stringify({ ...frame, payload: undefined })
-  return { text: `${rest.slice(0, -1)},"payload":${asItIs(payload)}}`, parts }
+  return { text: `${rest.slice(0, -1)},"payload":${AS_IT_IS.text(payload)}}`, parts }
 }
 
 /** An opaque payload is JSON already, of our own making. */
-function asItIs(payload: Payload): string {
-  if (payload === undefined) return 'null'
-  if (typeof payload === 'string') return payload
-  if (isInlineText(payload)) return payload.text
-  return JSON.stringify(isParts(payload) ? withLengths(payload) : payload)
+const AS_IT_IS: PayloadWriter = {
+  plain: (payload) => {
+    if (typeof payload === 'string') return plainJsonIn(payload)
+    return isPlainText(payload) ? payload.json : undefined
+  },
+  text: (payload) => {
+    if (payload === undefined) return 'null'
+    if (typeof payload === 'string') return payload
+    if (isInlineText(payload)) return payload.text
+    return JSON.stringify(isParts(payload) ? withLengths(payload) : payload)
+  },
 }
 
 /** An item without parts stays a text in the text, so that its reader can tell the two apart. */

@@ -19,7 +19,7 @@ import type { CallFrame, MemberRecord, MessagingUpFrame, PublishFrame } from '..
 import type { ProcessRef } from '../../../src/protocol/ids.js'
 import type { MethodTable } from '../../../src/protocol/method-table.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
-import { InlineText } from '../../../src/protocol/payload-forms.js'
+import { PlainText } from '../../../src/protocol/payload-forms.js'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../src/runtime/limits.js'
 import { CallContext, runInContext } from '../../../src/runtime/messaging/call-context.js'
 import { Members } from '../../../src/runtime/messaging/members.js'
@@ -363,7 +363,7 @@ describe('a full link', () => {
       payload: { plain: [1, 2] },
     })
     await p.clock.settle()
-    expect(p.sent).toEqual([{ kind: 'result', id: 5, payload: new InlineText('{"plain":3}') }])
+    expect(p.sent).toEqual([{ kind: 'result', id: 5, payload: new PlainText('3') }])
   })
 })
 
@@ -410,7 +410,7 @@ describe('a cast', () => {
     expect(await standing(cast)).toBe('pending')
     flush()
     expect(await standing(cast)).toBeUndefined()
-    expect(p.sent).toEqual([{ kind: 'call', to: 2, method: 'note', payload: new InlineText('{"plain":["x"]}') }])
+    expect(p.sent).toEqual([{ kind: 'call', to: 2, method: 'note', payload: new PlainText('["x"]') }])
     expect(p.clock.armed).toBe(0)
   })
 
@@ -508,7 +508,7 @@ describe('publish', () => {
     await p.cluster.publish(news, { a: 1 })
     await p.cluster.publish(news, undefined, { self: false })
     expect(p.sent).toEqual([
-      { kind: 'publish', channel: 'news', payload: new InlineText('{"plain":{"a":1}}'), self: true },
+      { kind: 'publish', channel: 'news', payload: new PlainText('{"a":1}'), self: true },
       { kind: 'publish', channel: 'news', payload: undefined, self: false },
     ])
   })

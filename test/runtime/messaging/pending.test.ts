@@ -12,7 +12,7 @@ class Asked extends Request<string> {
     this.#pending = pending
   }
 
-  late(): void {
+  run(): void {
     this.#pending.settle(this.id, 'late')
   }
 }
@@ -23,7 +23,7 @@ function open() {
   const settled: string[] = []
   const ask = (ms = 100): number => {
     const request = new Asked((answer) => settled.push(answer), pending)
-    pending.open(ms, request)
+    pending.open(clock.now() + ms, request)
     return request.id
   }
   return { clock, pending, settled, ask }

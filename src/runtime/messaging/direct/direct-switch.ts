@@ -62,8 +62,8 @@ export class DirectSwitch implements MessagingLink {
   readonly #pool: PartPool
   /** The last cast went over a link. */
   #castOverLink = false
-  /** A call is being sent: what comes of it at once is delivered after it. */
-  #sending = false
+  /** A call is being sent there: what comes of it at once is delivered after it. */
+  #sendingOn: PeerLink | undefined
 
   constructor(options: DirectSwitchOptions) {
     this.#options = options
@@ -81,7 +81,7 @@ export class DirectSwitch implements MessagingLink {
       directory: links,
       room,
       fewer: () => {},
-      nextRoute: ({ to }) => links.to(to)?.nextRoute() ?? 0,
+      nextRoute: () => this.#sendingOn?.nextRoute() ?? 0,
       served: ({ payload }) => this.#pool.giveBack(payload),
     })
     this.#casts = new RoutedCasts({ directory: links, room, drops: new DropLog(logger, clock) })
@@ -158,19 +158,18 @@ export class DirectSwitch implements MessagingLink {
     const link = this.#links.to(to)
     if (frame.id === undefined) this.#castOverLink = link !== undefined
     if (!link) return this.#callByPrimary(frame)
-    this.#sending = true
+    this.#sendingOn = link
     if (isNumbered(frame)) this.#calls.call(this.#self, frame)
     else this.#casts.route(this.#self, frame)
-    this.#sending = false
+    this.#sendingOn = undefined
   }
 
   #callByPrimary(frame: CallFrame): void {
     const { to } = frame
-    if (to !== 0) {
-      for (const link of this.#links.living()) if (link.isOpen && (to === 'any' || link.ref.id === to)) link.passBy()
-      this.#want(to)
-    }
-    this.#toPrimary(frame)
+    if (to === 0) return this.#toPrimary(frame)
+    for (const link of this.#links.living()) if (link.isOpen && (to === 'any' || link.ref.id === to)) link.passBy()
+    this.#want(to)
+    this.#toPrimary(textOnly(frame))
   }
 
   /** The way there is asked for when it is first needed. */
@@ -202,7 +201,7 @@ export class DirectSwitch implements MessagingLink {
   }
 
   #toPrimary(frame: MessagingUpFrame): void {
-    this.#options.primary.send(textOnly(frame))
+    this.#options.primary.send(frame)
   }
 
   /** A call that cannot go over a link now, or has been lost there: the primary decides what becomes of it. */
@@ -290,7 +289,7 @@ export class DirectSwitch implements MessagingLink {
       full: false,
       held: 0,
       send: (frame) => {
-        if (this.#sending) queueMicrotask(() => deliver(frame))
+        if (this.#sendingOn) queueMicrotask(() => deliver(frame))
         else deliver(frame)
       },
       flushed: () => undefined,

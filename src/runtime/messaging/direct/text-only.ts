@@ -1,8 +1,13 @@
-import type { MessagingUpFrame } from '../../../protocol/frames.js'
-import { isParts } from '../../../protocol/payload-forms.js'
+import type { CallFrame } from '../../../protocol/frames.js'
+import { isInlineText, isParts, type Payload } from '../../../protocol/payload-forms.js'
 
-/** A frame as it can go by the primary: what was to be bytes on a link is text there. */
-export function textOnly(frame: MessagingUpFrame): MessagingUpFrame {
-  const { payload } = frame as { readonly payload?: unknown }
-  return isParts(payload) ? ({ ...frame, payload: payload.toText() } as MessagingUpFrame) : frame
+/** A call to another worker that was encoded for a link, as it can go by the primary: a text that it need not read. */
+export function textOnly(frame: CallFrame): CallFrame {
+  const text = textOf(frame.payload)
+  return text === undefined ? frame : { ...frame, payload: text }
+}
+
+function textOf(payload: Payload): string | undefined {
+  if (isParts(payload)) return payload.toText()
+  return isInlineText(payload) ? payload.text : undefined
 }

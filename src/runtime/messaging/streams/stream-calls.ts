@@ -178,7 +178,7 @@ export class StreamCalls {
     const { link, limits } = this.#options
     if (this.#closed) throw new ClusterClosedError(name)
     if (link.isFull(to)) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
-    const givenUp = givenUpBy(signal)
+    const givenUp = givenUpBy(signal, activeContext())
     if (givenUp) throw new CallAbortedError(name, { cause: givenUp.reason })
   }
 
