@@ -14,13 +14,18 @@ export interface MemoryLinkOptions {
 export function memoryLink<Up, Down>(
   options: MemoryLinkOptions = {},
 ): readonly [Transport<Up, Down>, Transport<Down, Up>] {
-  const { schedule = queueMicrotask, copy = false } = options
+  const { schedule = asMicrotask, copy = false } = options
   const left = new MemoryEnd<Up, Down>(schedule, copy)
   const right = new MemoryEnd<Down, Up>(schedule, copy)
   left.connect(right)
   right.connect(left)
   return [left, right]
 }
+
+const DONE = Promise.resolve()
+
+/** As `queueMicrotask`, which makes a resource of node's each time: for a lone call that is a third of what the link costs. */
+const asMicrotask = (deliver: () => void): void => void DONE.then(deliver)
 
 class MemoryEnd<Out, In> implements Transport<Out, In> {
   /** In the same process nothing is ever kept waiting by a reader that does not read. */
