@@ -183,9 +183,7 @@ export class HandOffs {
   #place(handOff: HandOff): void {
     const { listener, client } = handOff
     if (this.#ended || this.#abandoned.has(listener)) return this.#turnAway(handOff, CLOSED)
-    const seats = this.#openSeats(listener)
-    // Whoever belongs to one worker waits for it, and is not sent elsewhere because it is full for a moment.
-    const eligible = listener.plan.flexible ? seats.filter((seat) => this.#hasRoom(seat)) : seats
+    const eligible = this.#eligible(listener)
     const { drops, random } = this.#options
     const seat = listener.choose(eligible, client, random(), (why) =>
       drops.add(
@@ -198,10 +196,21 @@ export class HandOffs {
     this.#wait(handOff, this.#postOf(seat.ref).queue)
   }
 
-  #openSeats({ seats }: Listener): Seat[] {
-    const open: Seat[] = []
-    for (const seat of seats.values()) if (this.#posts.get(seat.ref.incarnation)?.open) open.push(seat)
-    return open
+  /** Whoever belongs to one worker waits for it, and is not sent elsewhere because it is full for a moment. */
+  #eligible({ seats, plan }: Listener): Seat[] {
+    const eligible: Seat[] = []
+    for (const seat of seats.values())
+      if (this.#isOpen(seat) && (!plan.flexible || this.#hasRoom(seat))) eligible.push(seat)
+    return eligible
+  }
+
+  #hasRoomAnywhere({ seats }: Listener): boolean {
+    for (const seat of seats.values()) if (this.#isOpen(seat) && this.#hasRoom(seat)) return true
+    return false
+  }
+
+  #isOpen({ ref }: Seat): boolean {
+    return this.#posts.get(ref.incarnation)?.open ?? false
   }
 
   #hasRoom({ ref, full }: Seat): boolean {
@@ -282,10 +291,8 @@ export class HandOffs {
   #serveListener(listener: Listener): void {
     const room = this.#rooms.get(listener)
     if (!room) return
-    for (let left = room.length; left > 0 && this.#openSeats(listener).some((seat) => this.#hasRoom(seat)); left--) {
-      const handOff = room.shift() as HandOff
-      this.#place(handOff)
-    }
+    for (let left = room.length; left > 0 && this.#hasRoomAnywhere(listener); left--)
+      this.#place(room.shift() as HandOff)
   }
 
   #turnAway(handOff: HandOff, why: string): void {
