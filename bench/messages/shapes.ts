@@ -147,7 +147,7 @@ const calls: readonly MessageShape[] = [
     kind: 'binary',
     size: MEGABYTE,
     inFlight: 2,
-    warmUp: 1_000,
+    warmUp: 8_000,
     ...CALL,
     rivals: [{ name: 'unix socket', atLeast: 0.7 }, ...info('process.send, advanced')],
   },

@@ -8,6 +8,7 @@ import {
   isPlainText,
   plainJsonIn,
 } from '../../protocol/payload-forms.js'
+import { arrivalMemory } from './arrival-memory.js'
 
 /*
  * One batch of frames on a stream of bytes:
@@ -112,8 +113,7 @@ export function placeParts(frames: readonly unknown[], total: number): Uint8Arra
       if (!Number.isSafeInteger(length) || (length as number) < 0 || (length as number) > left)
         throw new Error('names parts that have not come')
       left -= length as number
-      // A memory of its own, at any alignment that a view may need.
-      const part = new Uint8Array(Buffer.allocUnsafeSlow(length as number).buffer)
+      const part = arrivalMemory(length as number)
       placed.push(part)
       return part
     })
