@@ -89,7 +89,8 @@ export class FlightRecorder {
 
   #add(sent: boolean, frame: Recordable): void {
     const { kind, id, route, receipt, ref, method, channel }: Named = frame as Named
-    if (UNTOLD.has(kind)) return
+    // Nearly all are one of these two.
+    if (kind !== 'invoke' && kind !== 'result' && UNTOLD.has(kind)) return
     const index = this.#count++ % RECORDED_FRAMES
     let entry = this.#ring[index]
     if (!entry) {

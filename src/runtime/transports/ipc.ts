@@ -2,15 +2,15 @@ import { isBatch, type ReadBatch, writeBatch } from '../../protocol/codec.js'
 import type { Batch } from '../../protocol/frames.js'
 import type { Receiver, Transport } from '../../protocol/transport.js'
 import { deferred } from '../deferred.js'
-import { AT_ONCE, batchLength, sizeOfItemsIn, sizeOfPayloadIn } from './batch-length.js'
 import { closeHandle } from './channel-handle.js'
+import { Outbox } from './outbox.js'
 
 /**
  * A link over Node's IPC channel. The primary holds one per child process, a worker holds one over `process`.
  *
- * Frames wait for the end of the turn, or until they hold `AT_ONCE` characters together, and leave in one `process.send`.
- * While the channel does not take more (`send`
- * returned false), frames wait here, counted, until it has written what it has: Node itself would queue without end.
+ * Frames wait for the end of the turn, or until they are enough for a write, and leave in one `process.send`. While the channel
+ * does not take more (`send` returned false), they wait here, counted, until it has written what it has: Node itself would
+ * queue without end.
  */
 export interface IpcChannel {
   readonly connected?: boolean | undefined
@@ -41,11 +41,7 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   readonly #standInFor: StandInFor<Out, In> | undefined
   #receiver: Receiver<In> | undefined
   /** Not yet given to the channel. */
-  #waiting: Out[] = []
-  /** Of their payloads. */
-  #bytes = 0
-  /** Of the items of streams among them. */
-  #itemBytes = 0
+  readonly #outbox = new Outbox<Out>()
   /** Given to the channel in a `send` that said it is congested, until its callback. */
   #congested = false
   /** Messages that the channel has taken and not called back for: when it has for the last one, a congestion is over. */
@@ -67,19 +63,18 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
 
   get full(): boolean {
     const { limit, bytes } = this.#options
-    return this.#waiting.length >= limit || this.#bytes >= bytes
+    return this.#outbox.length >= limit || this.#outbox.payloads >= bytes
   }
 
   get held(): number {
-    return this.#bytes + this.#itemBytes
+    return this.#outbox.size
   }
 
   send(frame: Out): void {
     if (!this.#open) return
-    this.#waiting.push(frame)
-    this.#count(frame, 1)
+    this.#outbox.add(frame)
     if (this.#congested) return
-    if (this.held >= AT_ONCE) return this.#write()
+    if (this.#outbox.isDue) return this.#write()
     if (this.#scheduled) return
     this.#scheduled = true
     process.nextTick(this.#writeNow)
@@ -109,17 +104,13 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   }
 
   flushed(): Promise<void> | undefined {
-    if (!this.#open || (this.#waiting.length === 0 && !this.#congested)) return undefined
+    if (!this.#open || (this.#outbox.length === 0 && !this.#congested)) return undefined
     this.#flush ??= deferred()
     return this.#flush.promise
   }
 
   drop(matches: (frame: Out) => boolean): Out | undefined {
-    const index = this.#waiting.findIndex(matches)
-    if (index < 0) return undefined
-    const [frame] = this.#waiting.splice(index, 1) as [Out]
-    this.#count(frame, -1)
-    return frame
+    return this.#outbox.take(matches)
   }
 
   close(): void {
@@ -133,28 +124,9 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   }
 
   #write(): void {
-    while (this.#waiting.length > 0 && !this.#congested && this.#open) {
-      const batch = this.#nextBatch()
-      for (const frame of batch) this.#count(frame, -1)
-      if (!this.#sendBatch(batch)) this.#congested = true
-    }
+    while (this.#outbox.length > 0 && !this.#congested && this.#open)
+      if (!this.#sendBatch(this.#outbox.takeBatch())) this.#congested = true
     if (!this.#congested) this.#settleFlushes()
-  }
-
-  #nextBatch(): Out[] {
-    const waiting = this.#waiting
-    const length = batchLength(waiting)
-    if (length === waiting.length) {
-      this.#waiting = []
-      return waiting
-    }
-    this.#waiting = waiting.slice(length)
-    return waiting.slice(0, length)
-  }
-
-  #count(frame: Out, times: 1 | -1): void {
-    this.#bytes += times * sizeOfPayloadIn(frame)
-    this.#itemBytes += times * sizeOfItemsIn(frame)
   }
 
   /** False when the channel takes no more for now. */
@@ -224,9 +196,7 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   #end(): void {
     if (!this.#open) return
     this.#open = false
-    this.#waiting = []
-    this.#bytes = 0
-    this.#itemBytes = 0
+    this.#outbox.clear()
     this.#settleFlushes()
     this.#receiver?.closed()
   }

@@ -1,6 +1,6 @@
 import type { ReadBatch } from '../../protocol/codec.js'
-import { BATCH_SIZE } from './batch-length.js'
 import { Chunks } from './chunks.js'
+import { BATCH_SIZE } from './outbox.js'
 import { HEADER, placeParts } from './stream-batch.js'
 
 export interface StreamReaderOptions<In> {

@@ -1,9 +1,9 @@
 import type { Receiver, Transport } from '../../protocol/transport.js'
 import { deferred } from '../deferred.js'
-import { AT_ONCE, BATCH_SIZE, batchLength, sizeOfItemsIn, sizeOfPayloadIn } from './batch-length.js'
 import type { ByteStream } from './byte-stream.js'
 import type { StandInFor } from './ipc.js'
 import { MessageTooLargeError } from './line-limit.js'
+import { BATCH_SIZE, Outbox } from './outbox.js'
 import { toBytes, type WrittenFrame, writeFrame } from './stream-batch.js'
 import { CorruptBatch, StreamReader, type StreamReaderOptions } from './stream-reader.js'
 
@@ -18,7 +18,7 @@ export interface StreamOptions<In> extends StreamReaderOptions<In> {
 }
 
 /**
- * A link over a stream of bytes. Frames wait for the end of the turn, or until they hold `AT_ONCE` characters together; while
+ * A link over a stream of bytes. Frames wait for the end of the turn, or until they are enough for a write; while
  * the stream takes no more they wait here, counted. Its reader can be told to wait: nothing is then read, and whoever writes is held up.
  */
 export class StreamTransport<Out extends { readonly kind: string }, In> implements Transport<Out, In> {
@@ -26,11 +26,7 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   readonly #options: StreamOptions<In>
   readonly #standInFor: StandInFor<Out, In> | undefined
   #receiver: Receiver<In> | undefined
-  #waiting: Out[] = []
-  /** Of their payloads. */
-  #bytes = 0
-  /** Of the items of streams among them, which have limits of their own. */
-  #itemBytes = 0
+  readonly #outbox = new Outbox<Out>()
   #congested = false
   #scheduled = false
   #open = true
@@ -73,19 +69,18 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
 
   get full(): boolean {
     const { limit, bytes } = this.#options
-    return this.#waiting.length >= limit || this.#bytes >= bytes
+    return this.#outbox.length >= limit || this.#outbox.payloads >= bytes
   }
 
   get held(): number {
-    return this.#bytes + this.#itemBytes
+    return this.#outbox.size
   }
 
   send(frame: Out): void {
     if (!this.#open) return
-    this.#waiting.push(frame)
-    this.#count(frame, 1)
+    this.#outbox.add(frame)
     if (this.#congested) return
-    if (this.held >= AT_ONCE) return this.#write()
+    if (this.#outbox.isDue) return this.#write()
     if (this.#scheduled) return
     this.#scheduled = true
     process.nextTick(() => {
@@ -126,11 +121,7 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   }
 
   drop(matches: (frame: Out) => boolean): Out | undefined {
-    const index = this.#waiting.findIndex(matches)
-    if (index < 0) return undefined
-    const [frame] = this.#waiting.splice(index, 1) as [Out]
-    this.#count(frame, -1)
-    return frame
+    return this.#outbox.take(matches)
   }
 
   close(): void {
@@ -143,24 +134,12 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   }
 
   get #isFlushed(): boolean {
-    return this.#waiting.length === 0 && this.#stream.unwritten === 0
+    return this.#outbox.length === 0 && this.#stream.unwritten === 0
   }
 
   #write(): void {
-    while (this.#waiting.length > 0 && !this.#congested && this.#open) {
-      const all = this.#waiting
-      const length = batchLength(all)
-      const batch = length === all.length ? all : all.slice(0, length)
-      this.#waiting = length === all.length ? [] : all.slice(length)
-      for (const frame of batch) this.#count(frame, -1)
-      this.#sendBatch(batch)
-    }
+    while (this.#outbox.length > 0 && !this.#congested && this.#open) this.#sendBatch(this.#outbox.takeBatch())
     if (this.#flush && this.#isFlushed) this.#settleFlush()
-  }
-
-  #count(frame: Out, times: 1 | -1): void {
-    this.#bytes += times * sizeOfPayloadIn(frame)
-    this.#itemBytes += times * sizeOfItemsIn(frame)
   }
 
   #sendBatch(frames: readonly Out[]): void {
@@ -260,9 +239,7 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
 
   #abandon(): void {
     this.#open = false
-    this.#waiting = []
-    this.#bytes = 0
-    this.#itemBytes = 0
+    this.#outbox.clear()
     this.#settleFlush()
   }
 
