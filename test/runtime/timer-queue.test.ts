@@ -81,6 +81,27 @@ test('there is one timer of node for all, and it is set for the next', () => {
   expect(vi.getTimerCount()).toBe(1)
 })
 
+test('a task runs at its time, by the clock; at once when that has passed, and never early when it is years away', () => {
+  const queue = open()
+  const ran: string[] = []
+  const task = (name: string) => ({ run: () => void ran.push(name) })
+  const start = performance.now()
+  queue.at(start + 20, task('later'), false)
+  queue.at(start - 5, task('past'), false)
+  queue.at(start + 2 ** 31 + 1_000, task('in 25 days'), false)
+  queue.at(Number.POSITIVE_INFINITY, task('never'), false).cancel()
+  vi.advanceTimersByTime(1)
+  expect(ran).toEqual(['past'])
+  vi.advanceTimersByTime(18)
+  expect(ran).toEqual(['past'])
+  vi.advanceTimersByTime(1)
+  expect(ran).toEqual(['past', 'later'])
+  vi.advanceTimersByTime(2 ** 31 - 20 + 999)
+  expect(ran).toEqual(['past', 'later'])
+  vi.advanceTimersByTime(1)
+  expect(ran).toEqual(['past', 'later', 'in 25 days'])
+})
+
 test('nothing is kept of timers that were taken back, however many were set', () => {
   const queue = open()
   const late = queue.add(50_000, () => {}, false)
