@@ -10,7 +10,7 @@ import type {
   TakenFrame,
 } from './frames.js'
 import type { ProcessRef } from './ids.js'
-import { isInlineText, isPlainText } from './payload-forms.js'
+import { isInlineText } from './payload-forms.js'
 
 /*
  * The frames that every call, every message of a channel and every connection needs, as lists: half as long as objects with the
@@ -28,23 +28,18 @@ import { isInlineText, isPlainText } from './payload-forms.js'
  * written inline stands for its payload: as the list that arguments are, and elsewhere under a kind of its own.
  */
 
-/** How payloads are written: it depends on who will read them. */
-export interface PayloadWriter {
-  /** The JSON of a plain value, where it can be written by itself. */
-  plain(payload: Payload): string | undefined
-  /** Any payload, in its form. */
-  text(payload: Payload): string
-}
+/** How a payload is written: it depends on who will read it. */
+export type PayloadText = (payload: Payload) => string
 
 /** The JSON text of a frame that has a short form; undefined for all others. */
-export function toCompact(frame: { readonly kind: string }, writer: PayloadWriter = AS_SENT): string | undefined {
+export function toCompact(frame: { readonly kind: string }, payloadText: PayloadText = asSent): string | undefined {
   switch (frame.kind) {
     case 'invoke':
-      return invokeText(frame as InvokeFrame, writer)
+      return invokeText(frame as InvokeFrame, payloadText)
     case 'result':
-      return resultText(frame as ResultFrame, writer)
+      return resultText(frame as ResultFrame, payloadText)
     case 'call':
-      return callText(frame as CallFrame, writer)
+      return callText(frame as CallFrame, payloadText)
     case 'message':
       return messageText(frame as MessageFrame)
     default: {
@@ -63,71 +58,73 @@ export function toList(frame: { readonly kind: string }): readonly unknown[] | u
   return head === undefined && peer === undefined ? needed : [...needed, head ?? null, peer]
 }
 
-function callText(frame: CallFrame, writer: PayloadWriter): string {
+function callText(frame: CallFrame, payloadText: PayloadText): string {
   const { id, cast, to, method, payload, deadline, chain, key, stream, lost } = frame
   const target = to === 'any' ? '"any"' : to
   const rest =
     cast === undefined && chain === undefined && key === undefined && stream === undefined && lost === undefined
       ? ''
       : `,${restText({ cast, chain, key, stream, lost })}`
-  return `["call",${id ?? null},${target},${quoted(method)},${argsText(payload, writer)}${timeAndEnd(deadline, rest)}`
+  return `["call",${id ?? null},${target},${quoted(method)},${argsText(payload, payloadText)}${timeText(deadline)}${rest}]`
 }
 
-function invokeText(frame: InvokeFrame, writer: PayloadWriter): string {
+function invokeText(frame: InvokeFrame, payloadText: PayloadText): string {
   const { route, from, method, payload, deadline, chain, key, stream } = frame
   const rest =
     chain === undefined && key === undefined && stream === undefined ? '' : `,${restText({ chain, key, stream })}`
-  return `["invoke",${route ?? null}${whoAndWhat(from, method)}${argsText(payload, writer)}${timeAndEnd(deadline, rest)}`
+  return `["invoke",${route ?? null}${fromAndMethod(from, method)}${argsText(payload, payloadText)}${timeText(deadline)}${rest}]`
 }
 
-// Of the last call: most calls of a batch are one caller's, of one method, made in one millisecond.
-let lastFrom: ProcessRef | undefined
-let lastMethod = ''
-let lastWhoAndWhat = ''
-
-function whoAndWhat(from: ProcessRef, method: string): string {
-  if (from !== lastFrom || method !== lastMethod) {
-    lastWhoAndWhat = `,${from.id},${from.incarnation},${quoted(method)},`
-    lastFrom = from
-    lastMethod = method
-  }
-  return lastWhoAndWhat
+/** What the last call had: most calls of a batch are one caller's, of one method, made in one millisecond. */
+const last: { from?: ProcessRef; method: string; fromAndMethod: string; time: number | undefined; timeText: string } = {
+  method: '',
+  fromAndMethod: '',
+  time: undefined,
+  timeText: ',null',
 }
 
-let lastTime: number | undefined
-let lastTimeAndEnd = ',null]'
+function fromAndMethod(from: ProcessRef, method: string): string {
+  if (from === last.from && method === last.method) return last.fromAndMethod
+  const text = `,${from.id},${from.incarnation},${quoted(method)},`
+  if (method.length <= LONGEST_NAME) Object.assign(last, { from, method, fromAndMethod: text })
+  return text
+}
 
 /** In whole milliseconds, never later: a fraction would be longer than all the other numbers of a frame together. */
-function timeAndEnd(time: number | undefined, rest: string): string {
-  if (time !== lastTime) {
-    lastTimeAndEnd = time === undefined ? ',null]' : `,${Math.floor(time)}]`
-    lastTime = time
+function timeText(time: number | undefined): string {
+  if (time !== last.time) {
+    last.time = time
+    last.timeText = time === undefined ? ',null' : `,${Math.floor(time)}`
   }
-  return rest === '' ? lastTimeAndEnd : `${lastTimeAndEnd.slice(0, -1)}${rest}]`
+  return last.timeText
 }
 
-/** A method's arguments are a list, so that what is none has a form. */
-function argsText(payload: Payload, writer: PayloadWriter): string {
-  const json = writer.plain(payload)
-  return json?.startsWith('[') ? json : writer.text(payload)
+/** Only a list can stand for itself; other arguments than those of our own callers keep their form. */
+function argsText(payload: Payload, payloadText: PayloadText): string {
+  return isInlineText(payload) && payload.form === 'plain' && payload.json.startsWith('[')
+    ? payload.json
+    : payloadText(payload)
 }
 
-function resultText({ id, payload }: ResultFrame, writer: PayloadWriter): string {
+function resultText({ id, payload }: ResultFrame, payloadText: PayloadText): string {
   if (payload === undefined) return `["result",${id}]`
-  const json = writer.plain(payload)
-  return json === undefined ? `["result",${id},${writer.text(payload)}]` : `["value",${id},${json}]`
+  if (isInlineText(payload) && payload.form === 'plain') return `["value",${id},${payload.json}]`
+  return `["result",${id},${payloadText(payload)}]`
 }
 
 const TEXT = Symbol('text')
 
 /** One frame goes to all subscribers, and is written once. */
 function messageText(frame: MessageFrame & { [TEXT]?: string }): string {
-  const { channel, payload, receipt, from } = frame
-  const body = isPlainText(payload)
-    ? `"published",${quoted(channel)},${payload.json}`
-    : `"message",${quoted(channel)},${AS_SENT.text(payload)}`
-  frame[TEXT] ??= `[${body},${receipt ?? null},${from ?? null}]`
+  frame[TEXT] ??= newMessageText(frame)
   return frame[TEXT]
+}
+
+function newMessageText({ channel, payload, receipt, from }: MessageFrame): string {
+  const rest = `${receipt ?? null},${from ?? null}`
+  return isInlineText(payload) && payload.form === 'plain'
+    ? `["published",${quoted(channel)},${payload.json},${rest}]`
+    : `["message",${quoted(channel)},${asSent(payload)},${rest}]`
 }
 
 /** Whoever makes calls while it serves one has the same chain for all of them, which is then written once. */
@@ -144,12 +141,9 @@ function restText(rest: Rest): string {
  * Inline as it is: a text that this process has made, or looked at. Opaque as a text in the text: it may be another process's,
  * and whether it is JSON at all is found out by its receiver.
  */
-const AS_SENT: PayloadWriter = {
-  plain: (payload) => (isPlainText(payload) ? payload.json : undefined),
-  text: (payload) => {
-    if (payload === undefined) return 'null'
-    return isInlineText(payload) ? payload.text : JSON.stringify(payload)
-  },
+export function asSent(payload: Payload): string {
+  if (payload === undefined) return 'null'
+  return isInlineText(payload) ? payload.text : JSON.stringify(payload)
 }
 
 /** Names that were quoted before. Programs have a few; what is made up for each call must not fill the memory. */
@@ -181,7 +175,7 @@ export function fromCompact(list: readonly unknown[], readers: ListReaders): Com
   return readers.get(list[0])?.(list)
 }
 
-/** Whatever is wrong with what is no list, the check of payloads finds. */
+/** A list stands for itself; of anything else the check of payloads finds what is wrong with it. */
 function argsOf(field: unknown): unknown {
   return Array.isArray(field) ? { plain: field } : (field ?? undefined)
 }
@@ -221,9 +215,7 @@ function readResult(list: readonly unknown[]): ResultFrame | undefined {
 
 function readValue(list: readonly unknown[]): ResultFrame | undefined {
   const id = list[1]
-  return list.length === 3 && route(id)
-    ? ({ kind: 'result', id, payload: { plain: list[2] } } as ResultFrame)
-    : undefined
+  return list.length > 2 && route(id) ? ({ kind: 'result', id, payload: { plain: list[2] } } as ResultFrame) : undefined
 }
 
 function readPublished(list: readonly unknown[]): MessageFrame | undefined {

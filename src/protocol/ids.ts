@@ -14,3 +14,8 @@ export interface ProcessRef {
 }
 
 export const PRIMARY: ProcessRef = Object.freeze({ id: 0, incarnation: 0 })
+
+/** What these two say to each other goes through the primary, unless they have a link. */
+export function arePassedOn(one: number | 'any', other: number): boolean {
+  return one !== PRIMARY.id && other !== PRIMARY.id
+}

@@ -1,8 +1,8 @@
 /**
- * An encoded value, read only by its final receiver. Inline where the primary is one end of the way; an opaque JSON text
- * of the same where the primary merely passes it on. Absent: `undefined`.
+ * An encoded value, read only by its final receiver. Opaque, a JSON text, where the primary passes it on; inline where it is one
+ * end of the way, or nobody is between the two. Absent: `undefined`.
  */
-export type Payload = InlinePayload | InlineText | PlainText | string | undefined
+export type Payload = InlinePayload | InlineText | string | undefined
 
 /** `plain` is the value itself, because JSON keeps it whole; `rich` is the form of `rich-form.ts`. */
 export type InlinePayload = { readonly plain: unknown } | { readonly rich: object }
@@ -13,33 +13,38 @@ export type InlinePayload = { readonly plain: unknown } | { readonly rich: objec
  */
 export const KIND: unique symbol = Symbol.for('troupe.payload')
 
-export function isInlineText(payload: unknown): payload is InlineText | PlainText {
-  const kind = kindOf(payload)
-  return kind === 'plain' || kind === 'text'
-}
-
-export function isPlainText(payload: unknown): payload is PlainText {
-  return kindOf(payload) === 'plain'
+export function isInlineText(payload: unknown): payload is InlineText {
+  return kindOf(payload) === 'text'
 }
 
 export function isParts(payload: unknown): payload is EncodedParts {
   return kindOf(payload) === 'parts'
 }
 
+/** What was encoded for whoever reads it at once, as it goes where only text can, or the primary passes it on. */
+export function asOpaque(payload: Payload): Payload {
+  if (isParts(payload)) return payload.toText()
+  return isInlineText(payload) ? payload.text : payload
+}
+
 /** Characters of another process's text that are parsed to be checked. */
 const MAX_PARSED = 16 * 1024
 
+/** How an opaque payload begins, by its form; `}` ends it. */
+const BEGINNINGS = { plain: '{"plain":', rich: '{"rich":' } as const
+
 /**
  * An opaque payload as an inline one, for a message with several readers: each is spared a text in a text. The text is another
- * process's and is written unescaped, so it is parsed first; what is not one line of JSON, or not to
+ * process's and is written unescaped, so what it says is parsed first; what is not one line of JSON in one of our forms, or not to
  * be written in UTF-8, stays opaque.
  */
 export function inlineIfJson(payload: Payload): Payload {
   if (typeof payload !== 'string' || payload.length > MAX_PARSED || payload.includes('\n') || !payload.isWellFormed())
     return payload
-  const plain = plainJsonIn(payload)
-  if (plain !== undefined && isJson(plain)) return new PlainText(plain)
-  return isJson(payload) && payload.startsWith('{') ? new InlineText(payload) : payload
+  const form = payload.startsWith(BEGINNINGS.plain) ? 'plain' : 'rich'
+  const json = payload.slice(BEGINNINGS[form].length, -1)
+  const inline = new InlineText(form, json)
+  return inline.text === payload && isJson(json) ? inline : payload
 }
 
 function isJson(text: string): boolean {
@@ -49,13 +54,6 @@ function isJson(text: string): boolean {
   } catch {
     return false
   }
-}
-
-const PLAIN_FORM = '{"plain":'
-
-/** What stands in an opaque payload for a plain value: JSON itself, if whoever wrote the payload may be trusted. */
-export function plainJsonIn(payload: string): string | undefined {
-  return payload.startsWith(PLAIN_FORM) && payload.endsWith('}') ? payload.slice(PLAIN_FORM.length, -1) : undefined
 }
 
 /** What is written of a value that has parts (`binary-parts.ts`). */
@@ -86,36 +84,26 @@ function kindOf(payload: unknown): unknown {
 }
 
 /**
- * A payload that is written inline: its JSON text, made once, when the value was handed over. Whoever changes the value later
- * changes nothing of it, and its size is known. `toJSON`: for carriers that make their own text of a whole frame.
+ * A payload that is written inline: the JSON text of the value or its rich form, made once, when the value was handed over. Whoever
+ * changes the value later changes nothing of it, and its size is known.
  */
 export class InlineText {
   readonly [KIND] = 'text'
-  readonly text: string
-
-  constructor(text: string) {
-    this.text = text
-  }
-
-  toJSON(): InlinePayload {
-    return JSON.parse(this.text) as InlinePayload
-  }
-}
-
-/** The same of a plain value, whose JSON it keeps: most frames have room for that alone. */
-export class PlainText {
-  readonly [KIND] = 'plain'
+  readonly form: 'plain' | 'rich'
   readonly json: string
 
-  constructor(json: string) {
+  constructor(form: 'plain' | 'rich', json: string) {
+    this.form = form
     this.json = json
   }
 
+  /** An opaque payload of the same value. */
   get text(): string {
-    return `${PLAIN_FORM}${this.json}}`
+    return `${BEGINNINGS[this.form]}${this.json}}`
   }
 
+  /** For carriers that make their own text of a whole frame. */
   toJSON(): InlinePayload {
-    return { plain: JSON.parse(this.json) }
+    return JSON.parse(this.text) as InlinePayload
   }
 }

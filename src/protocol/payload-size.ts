@@ -1,10 +1,9 @@
-import { type ItemPayload, isInlineText, isParts, isPlainText, type Payload } from './payload-forms.js'
+import { type ItemPayload, isInlineText, isParts, type Payload } from './payload-forms.js'
 
 /** Characters. Of one that has arrived inline from another process nothing is known: 0. */
 export function sizeOfPayload(payload: Payload): number {
   if (typeof payload === 'string') return payload.length
-  if (isPlainText(payload)) return payload.json.length
-  if (isInlineText(payload)) return payload.text.length
+  if (isInlineText(payload)) return payload.json.length
   return isParts(payload) ? payload.size : 0
 }
 

@@ -2,7 +2,7 @@ import { type ArrivedPayload, PartList, type PartMemory, PartsPayload } from './
 import { PayloadError } from './errors.js'
 import type { Payload } from './frames.js'
 import { guardPlain } from './guard.js'
-import { InlineText, isInlineText, PlainText } from './payload-forms.js'
+import { InlineText, isInlineText } from './payload-forms.js'
 import { type Walk, walkPlain } from './plain-json.js'
 import { readRich } from './rich-reader.js'
 import { tooLarge, writeRich } from './rich-writer.js'
@@ -34,24 +34,22 @@ export function encodePayload(value: unknown, options: EncodeOptions): Payload {
   }
 }
 
-function toPayload(value: unknown, { opaque, limit, root, memory }: EncodeOptions): Payload {
+function toPayload(value: unknown, options: EncodeOptions): Payload {
+  const { limit, root, memory } = options
   const kind = walk(value, limit)
   if (kind === 'too large') throw refusedAsTooLarge(limit, root)
-  if (kind === 'plain') {
-    const payload = new PlainText(checked(JSON.stringify(value), limit, root))
-    return opaque ? payload.text : payload
-  }
+  if (kind === 'plain') return textOf('plain', JSON.stringify(value), options)
   const list = memory && new PartList(memory)
   const { form, size } = writeRich(value, root, limit, list)
   if (list && list.parts.length > 0) return checkedParts(new PartsPayload(form, list, size), limit, root)
-  const text = `{"rich":${checked(JSON.stringify(form), limit, root)}}`
-  return opaque ? text : new InlineText(text)
+  return textOf('rich', JSON.stringify(form), options)
 }
 
-/** The walks count characters, about; a character has at most three bytes. */
-function checked(json: string, limit: number, root: string): string {
+function textOf(form: 'plain' | 'rich', json: string, { opaque, limit, root }: EncodeOptions): Payload {
+  // The walks count characters, about; a character has at most three bytes.
   if (json.length * 3 > limit && Buffer.byteLength(json) > limit) throw refusedAsTooLarge(limit, root)
-  return json
+  const inline = new InlineText(form, json)
+  return opaque ? inline.text : inline
 }
 
 /** Bytes of JSON text that come of one character that the walk counts, at most: escapes, and notes on what is not plain. */

@@ -10,13 +10,18 @@ export interface Clock {
   now(): number
   /** Runs `run` once, `ms` from now. The timer keeps the process alive unless it is `idle`. */
   after(ms: number, run: () => void, options?: { idle?: boolean }): Timer
-  /** Runs the task once, when `now()` is that. The timer keeps the process alive. */
+  /** The same at a time, not before it, and never in the turn that sets it. The timer keeps the process alive. */
   at(time: number, task: Task): Timer
   /** Runs `run` after everything that is due in this turn of the event loop. */
   nextTurn(run: () => void): void
 }
 
 export type { Task, Timer } from './timer-queue.js'
+
+/** The deadline of what is sent at `sentAt`: whole, as it is written, and never sooner. V8 keeps a fraction in a memory of its own. */
+export function deadlineOf(sentAt: number, timeout: number): number {
+  return Math.ceil(sentAt + timeout)
+}
 
 export function systemClock(): Clock {
   // `performance.now()` counts the same clock from this process's start, and is ten times cheaper to read.

@@ -4,13 +4,22 @@ export interface Deferred<T = void> {
   readonly resolve: (value: T) => void
 }
 
-/** One function for all promises: every call makes one, and a new function each would cost more than the promise. */
-const handOut = (resolve: (value: unknown) => void): void => {
+type Resolve = (value: unknown) => void
+
+let handedOut: Resolve | undefined
+
+/**
+ * One function for all promises, which each runs before its constructor returns: every call makes a promise, and a function made
+ * for each would cost more than that.
+ */
+const handOut = (resolve: Resolve): void => {
   handedOut = resolve
 }
-let handedOut: (value: unknown) => void
 
 export function deferred<T = void>(): Deferred<T> {
   const promise = new Promise<T>(handOut as (resolve: (value: T) => void) => void)
-  return { promise, resolve: handedOut }
+  const resolve = handedOut as Resolve
+  // Whoever holds that holds what it is resolved with.
+  handedOut = undefined
+  return { promise, resolve }
 }

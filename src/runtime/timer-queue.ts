@@ -4,12 +4,12 @@ export interface Timer {
   cancel(): void
 }
 
-/** What is due at some time. What every call sets is an object that there is anyhow, and no function of its own. */
+/** What is to be done at some time: an object, so that a call needs no function of its own for its deadline. */
 export interface Task {
-  run(): void
+  due(): void
 }
 
-/** What `setTimeout` can hold. A longer wait ends here, after 24.8 days. */
+/** What `setTimeout` can hold, 24.8 days. */
 export const MAX_DELAY = 2 ** 31 - 1
 
 /** Milliseconds without a timer that may be kept beside those that have one, before the list is gone through. */
@@ -56,6 +56,8 @@ export class TimerQueue {
   /** Timers that keep the process alive. */
   #holding = 0
   #timer: NodeJS.Timeout | undefined
+  /** While timers run, what they set waits for the next millisecond, or it would hold up all else. */
+  #earliest = 0
   /** When node's timer is due. */
   #armedFor = Number.POSITIVE_INFINITY
   /** Node's timer belongs to no call, whoever sets it: what it runs must not inherit one. */
@@ -73,12 +75,12 @@ export class TimerQueue {
 
   add(ms: number, run: () => void, idle: boolean): Timer {
     // At least one, as with `setTimeout`: what sets the next one when it runs must not hold up all else.
-    return this.at(this.#now() + Math.min(Math.max(ms, 1), MAX_DELAY), { run }, idle)
+    return this.at(this.#now() + Math.max(ms, 1), { due: run }, idle)
   }
 
   at(due: number, task: Task, idle: boolean): Timer {
     const alarm = new Alarm(this, task, idle)
-    const time = Math.ceil(due)
+    const time = Math.max(Math.ceil(due), this.#earliest)
     const moment = this.#moments.get(time) ?? this.#open(time)
     alarm.moment = moment
     alarm.place = moment.alarms.length
@@ -146,9 +148,11 @@ export class TimerQueue {
   #fire(): void {
     this.#armedFor = Number.POSITIVE_INFINITY
     const now = this.#now()
+    this.#earliest = Math.floor(now) + 1
     try {
       for (let time = this.#times[0]; time !== undefined && time <= now; time = this.#times[0]) this.#run(time)
     } finally {
+      this.#earliest = 0
       while (this.#times.length > 0 && this.#isEmpty(this.#times[0] as number))
         this.#moments.delete(this.#times.shift() as number)
       const [next] = this.#times
@@ -167,7 +171,7 @@ export class TimerQueue {
         done++
         if (!alarm.moment) continue
         this.#leave(alarm)
-        alarm.task.run()
+        alarm.task.due()
       }
     } finally {
       // One of them threw, which ends the process or is caught by it: the others still have their turn.

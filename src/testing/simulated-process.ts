@@ -121,7 +121,7 @@ function loopClock(loop: SimulatedLoop, time: VirtualTime, late: number): Clock 
   return {
     now: () => time.now,
     after,
-    at: (due, task) => after(due - time.now, () => task.run()),
+    at: (due, task) => after(Math.ceil(due - time.now), () => task.due()),
     nextTurn: (run) => void time.at(time.now, loop, inItsCall(run), { phase: 'immediate', what: 'a turn' }),
   }
 }

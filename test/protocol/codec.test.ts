@@ -303,30 +303,62 @@ describe('as the text of one line', () => {
     expect(frames.map((frame) => (frame as { chain?: unknown }).chain)).toEqual([chain, chain, chain, chain])
   })
 
+  const encoded = (value: unknown): Payload => encodePayload(value, { opaque: false, limit: 1_000, root: 'value' })
+
   test('a plain value that was encoded here has no form around it, and comes back in one', () => {
     for (const value of [0, '', null, [], [[1]], { plain: 1 }]) {
-      const encode = (given: unknown, root: string) => encodePayload(given, { opaque: false, limit: 1_000, root })
+      const json = JSON.stringify(value)
       const frames = [
-        { kind: 'invoke', route: 1, from: { id: 0, incarnation: 0 }, method: 'm', payload: encode([value], 'args') },
-        { kind: 'result', id: 1, payload: encode(value, 'result') },
-        { kind: 'message', channel: 'c', payload: encode(value, 'value'), receipt: 3, from: 2 },
+        { kind: 'invoke', route: 1, from: { id: 0, incarnation: 0 }, method: 'm', payload: encoded([value]) },
+        { kind: 'result', id: 1, payload: encoded(value) },
+        { kind: 'message', channel: 'c', payload: encoded(value), receipt: 3, from: 2 },
       ] as const
       const text = batchText(writeBatch(frames))
-      expect(text).not.toContain(`{"plain":${JSON.stringify(value)}`)
+      expect(text).toContain(`["invoke",1,0,0,"m",[${json}],null],["value",1,${json}],["published","c",${json},3,2]`)
       const { frames: read, malformed } = readDownBatch(JSON.parse(text) as Batch<unknown>)
       expect(malformed).toBe(0)
-      expect(read.map((frame) => decodePayload((frame as { payload: Payload }).payload, 'value'))).toEqual([
-        [value],
-        value,
-        value,
-      ])
-      expect(read).toMatchObject([{ kind: 'invoke', route: 1 }, { id: 1 }, { channel: 'c', receipt: 3, from: 2 }])
+      const values = read.map((frame) => decodePayload((frame as { payload: Payload }).payload, 'value'))
+      expect(values).toEqual([[value], value, value])
     }
   })
 
+  test('a call is not taken for the one before it', () => {
+    const invoke = (from: number, method: string, deadline?: number): DownFrame => ({
+      kind: 'invoke',
+      route: 1,
+      from: { id: from, incarnation: from },
+      method,
+      payload: { plain: [] },
+      deadline,
+    })
+    const long = 'm'.repeat(10_000)
+    const frames = [
+      invoke(1, 'a', 5),
+      invoke(1, 'b', 5),
+      invoke(2, 'b', 6),
+      invoke(2, 'b'),
+      invoke(2, long, 7),
+      invoke(2, 'b', 7),
+    ]
+    expect(readDownBatch(read(frames)).frames).toEqual(frames)
+  })
+
+  test('a message is written once, however many get it', () => {
+    let times = 0
+    const payload = { toJSON: () => ({ plain: ++times }) } as unknown as Payload
+    const frame: DownFrame = { kind: 'message', channel: 'c', payload, receipt: undefined, from: 2 }
+    const texts = [1, 2, 3].map(() => batchText(writeBatch([frame])))
+    expect(new Set(texts).size).toBe(1)
+    expect(times).toBe(1)
+  })
+
   test('arguments that are no list keep their form', () => {
-    const payload = encodePayload({ length: 1 }, { opaque: false, limit: 1_000, root: 'args' })
-    const invoke: DownFrame = { kind: 'invoke', from: { id: 0, incarnation: 0 }, method: 'm', payload }
+    const invoke: DownFrame = {
+      kind: 'invoke',
+      from: { id: 0, incarnation: 0 },
+      method: 'm',
+      payload: encoded({ length: 1 }),
+    }
     const { frames } = readDownBatch(JSON.parse(batchText(writeBatch([invoke]))) as Batch<unknown>)
     expect(frames).toEqual([{ ...invoke, payload: { plain: { length: 1 } } }])
   })
@@ -388,10 +420,10 @@ describe('as the text of one line', () => {
     ['result'],
     ['result', 1.5],
     ['result', 1, 5],
+    ['result', 1, []],
     ['value'],
     ['value', 1],
     ['value', 1.5, 5],
-    ['value', 1, 5, 6],
     ['published', 1, 5],
     ['published', 'c'],
     ['published', 'c', 5, -1],
@@ -421,9 +453,10 @@ describe('as the text of one line', () => {
 
   test.each(lists.map((list) => [JSON.stringify(list), list] as const))('%s is malformed', (_, list) => {
     const batch = { cmd: BATCH_TAG, frames: [list] } as const
-    const isDown = ['invoke', 'message', 'connection'].includes(list[0] as string)
+    const isDown = ['invoke', 'message', 'published', 'connection'].includes(list[0] as string)
     const reader = isDown ? readDownBatch : readUpBatch
     expect(reader(batch)).toEqual({ frames: [], malformed: 1 })
+    if (list[0] === 'value') expect(readDownBatch(batch)).toEqual({ frames: [], malformed: 1 })
   })
 
   test('what has passed on a link is told as anybody keeps it', () => {

@@ -24,6 +24,11 @@ test.each([
   ['what is no JSON', '{"plain":1}],["call",1'],
   ['what ends the frame', '{"plain":1},null,null],["message","d",{"plain":2}'],
   ['what would end the frame without its form', '{"plain":1,null,null],["message","d",1}'],
+  ['two forms at once', '{"plain":1,"rich":{}}'],
+  ['a form twice', '{"plain":1,"plain":2}'],
+  ['what is not written as we do', '{"plain" :1}'],
+  ['no form', '{}'],
+  ['a form without its end', '{"plain":1'],
   ['what has a line break between its parts', '{"plain":\n1}'],
   ['what is no object', '[1]'],
   ['nothing', ''],
@@ -34,13 +39,6 @@ test.each([
   expect(JSON.parse(line(inlineIfJson(text))).frames).toEqual([['message', 'c', text, null, null]])
   expect(line(inlineIfJson(text))).not.toContain('\n')
 })
-
-test.each(['{"plain":1,"rich":{}}', '{"plain":1,"plain":2}', '{"plain" :1}', '{}'])(
-  '%s, which is no plain value and nothing more, keeps its form',
-  (text) => {
-    expect(JSON.parse(line(inlineIfJson(text))).frames).toEqual([['message', 'c', JSON.parse(text), null, null]])
-  },
-)
 
 test('what is inline already, or nothing, stays as it is', () => {
   const inline = { plain: 1 }

@@ -84,7 +84,7 @@ test('there is one timer of node for all, and it is set for the next', () => {
 test('a task runs at its time, by the clock; at once when that has passed, and never early when it is years away', () => {
   const queue = open()
   const ran: string[] = []
-  const task = (name: string) => ({ run: () => void ran.push(name) })
+  const task = (name: string) => ({ due: () => void ran.push(name) })
   const start = performance.now()
   queue.at(start + 20, task('later'), false)
   queue.at(start - 5, task('past'), false)
@@ -100,6 +100,20 @@ test('a task runs at its time, by the clock; at once when that has passed, and n
   expect(ran).toEqual(['past', 'later'])
   vi.advanceTimersByTime(1)
   expect(ran).toEqual(['past', 'later', 'in 25 days'])
+})
+
+test('a task that is set again for a time that has passed waits for the next millisecond', () => {
+  const queue = open()
+  let runs = 0
+  const again = {
+    due() {
+      runs++
+      queue.at(0, again, false)
+    },
+  }
+  queue.at(0, again, false)
+  vi.advanceTimersByTime(10)
+  expect(runs).toBe(10)
 })
 
 test('nothing is kept of timers that were taken back, however many were set', () => {

@@ -35,7 +35,7 @@ export class FakeClock implements Clock {
   }
 
   at(time: number, task: Task): Timer {
-    return this.after(time - this.#now, () => task.run())
+    return this.after(time - this.#now, () => task.due())
   }
 
   nextTurn(run: () => void): void {

@@ -197,7 +197,7 @@ export class Actor {
   /** Of calls with the same method and key, the first runs; the others get its answer, now or when there is one. */
   #isFirst(frame: KeyedFrame, call: AcceptedCall): boolean {
     const arrival = this.#keyed.arrive(frame)
-    if (arrival.kind === 'answered') this.#options.reply({ ...arrival.answer, id: frame.route })
+    if (arrival.kind === 'answered') this.#options.reply(this.#answers.repeated(arrival.answer, frame))
     else if (arrival.kind === 'full' || arrival.kind === 'cycle') this.#refuseAdmission(call, arrival.kind)
     return arrival.kind === 'first'
   }
@@ -209,7 +209,7 @@ export class Actor {
   #answerShared(frame: KeyedFrame, { aborted, remaining }: CallContext, answer: Answer): void {
     const isFinal = answer && (answer.kind === 'result' || !(aborted || remaining < TIMER || neverStarted(answer)))
     for (const other of this.#keyed.settle(frame, isFinal ? answer : undefined)) {
-      if (isFinal) this.#options.reply({ ...answer, id: other.route ?? 0 })
+      if (isFinal) this.#options.reply(this.#answers.repeated(answer, other))
       else this.invoke(other)
     }
   }

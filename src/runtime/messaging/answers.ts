@@ -4,8 +4,10 @@ import { declaredNameOf } from '../../protocol/declared-errors.js'
 import { toRecord } from '../../protocol/error-record.js'
 import { CallCycleError, RemoteError, type ThrownRecord, TroupeError } from '../../protocol/errors.js'
 import type { ChainLink, FailureFrame, InvokeFrame, ResultFrame } from '../../protocol/frames.js'
-import type { ProcessRef } from '../../protocol/ids.js'
+import { arePassedOn, type ProcessRef } from '../../protocol/ids.js'
 import { encodePayload } from '../../protocol/payload.js'
+import { asOpaque, isParts } from '../../protocol/payload-forms.js'
+import { isDirect } from '../../protocol/routes.js'
 import { toThrown } from '../../protocol/thrown.js'
 import type { Clock } from '../clock.js'
 import { DropLog } from '../drop-log.js'
@@ -39,9 +41,17 @@ export class Answers {
   result(frame: InvokeFrame, value: unknown): Answer {
     if (frame.route === undefined) return undefined
     const memory = memoryForAnswer(frame.route)
-    const opaque = frame.from.id !== 0 && this.#options.self.id !== 0 && !memory
+    const opaque = !memory && arePassedOn(frame.from.id, this.#options.self.id)
     const payload = encodePayload(value, { opaque, memory, limit: this.#options.payloadLimit, root: 'result' })
     return { kind: 'result', id: frame.route, payload }
+  }
+
+  /** The same answer for another call, which may have come another way. */
+  repeated(answer: ResultFrame | FailureFrame, { route = 0, from }: InvokeFrame): ResultFrame | FailureFrame {
+    if (answer.kind === 'failure' || isDirect(route)) return { ...answer, id: route }
+    const { payload } = answer
+    const isReadable = !isParts(payload) && !arePassedOn(from.id, this.#options.self.id)
+    return { kind: 'result', id: route, payload: isReadable ? payload : asOpaque(payload) }
   }
 
   /** The method's own error. */

@@ -182,11 +182,13 @@ export function activeContext(): CallContext | undefined {
   return context && !context.settled ? context : undefined
 }
 
+/** Says why. */
+export interface GivenUp {
+  readonly reason: unknown
+}
+
 /** Who has given up already what is about to begin: its signal, or the running call that it belongs to. */
-export function givenUpBy(
-  signal: AbortSignal | undefined,
-  context: CallContext | undefined,
-): { readonly reason: unknown } | undefined {
+export function givenUpBy(signal: AbortSignal | undefined, context: CallContext | undefined): GivenUp | undefined {
   if (signal?.aborted) return signal
   return context?.aborted ? context : undefined
 }

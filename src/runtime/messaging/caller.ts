@@ -9,7 +9,7 @@ import {
 import type { CallFrame, FailureFrame, Payload, ResultFrame, WireTarget } from '../../protocol/frames.js'
 import { decodePayload } from '../../protocol/payload.js'
 import { AbortSignals } from '../abort-signals.js'
-import { type Clock, nextTurn } from '../clock.js'
+import { type Clock, deadlineOf, nextTurn } from '../clock.js'
 import { deferred } from '../deferred.js'
 import type { Limits, Timeouts } from '../limits.js'
 import { withoutOwnFrames } from '../own-frames.js'
@@ -75,8 +75,7 @@ export class Caller {
     const givenUp = givenUpBy(signal, context)
     if (givenUp) throw new CallAbortedError(nameOf(to, method), { cause: givenUp.reason })
     const sentAt = clock.now()
-    // Whole, as it is written: V8 keeps a fraction in a memory of its own, for each that holds it.
-    const due = Math.ceil(sentAt + timeout)
+    const due = deadlineOf(sentAt, timeout)
     const deadline = context ? Math.min(due, context.deadline) : due
     const call = new OutgoingCall(
       request,
@@ -192,7 +191,7 @@ class OutgoingCall extends Request<Answer> implements AbortListener {
     else this.#fail(() => errorOf(answer, this.name))
   }
 
-  run(): void {
+  due(): void {
     this.#ends.expire(this)
   }
 
@@ -204,22 +203,19 @@ class OutgoingCall extends Request<Answer> implements AbortListener {
     try {
       this.#resolve(decodePayload(payload, 'result'))
     } catch (error) {
-      this.#fail(() => unreadable(error, this.name))
+      this.#fail(() => asUnreadable(error, this.name))
     }
   }
 
-  /**
-   * The error is made inside the `await` of whoever takes the answer, so that its stack is theirs: a promise of its own, that
-   * `answered` follows first and that fails then.
-   */
+  /** `answered` has to follow the promise that fails before it does: V8 then finds whoever awaits, and the stack is theirs. */
   #fail(make: () => unknown): void {
-    const { promise: failed, resolve: fail } = deferred()
+    const { promise: followed, resolve: go } = deferred()
     this.#resolve(
-      failed.then(() => {
+      followed.then(() => {
         throw withoutOwnFrames(make())
       }),
     )
-    fail()
+    go()
   }
 }
 
@@ -228,7 +224,7 @@ function errorOf(answer: Exclude<Answer, ResultFrame>, name: CallName): unknown 
   return typeof answer === 'function' ? answer() : toCallerError(answer.error)
 }
 
-function unreadable(error: unknown, name: CallName): unknown {
+function asUnreadable(error: unknown, name: CallName): unknown {
   if (!(error instanceof PayloadError)) return error
   return new PayloadError({ path: error.path, reason: error.reason, ...name, sent: 'yes' })
 }

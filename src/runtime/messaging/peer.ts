@@ -1,7 +1,7 @@
 import type { PartMemory } from '../../protocol/binary-parts.js'
 import { type CallDetails, PayloadError } from '../../protocol/errors.js'
 import type { MessagingDownFrame, MessagingUpFrame, Payload, WireTarget } from '../../protocol/frames.js'
-import type { ProcessRef } from '../../protocol/ids.js'
+import { arePassedOn, type ProcessRef } from '../../protocol/ids.js'
 import { encodePayload } from '../../protocol/payload.js'
 import type { Clock } from '../clock.js'
 import type { Limits, Timeouts } from '../limits.js'
@@ -69,8 +69,8 @@ export class Peer {
   /** Encodes what is sent to there: opaque where the primary passes it on, inline elsewhere. */
   encodeArgs(args: readonly unknown[], to: WireTarget, method: string): Payload {
     const memory = this.#options.link.memoryFor?.(to)
-    const isPassedOn = to !== 0 && this.#options.self.id !== 0 && !memory
-    return this.#encode(args, isPassedOn, 'args', nameOf(to, method), memory)
+    const opaque = !memory && arePassedOn(to, this.#options.self.id)
+    return this.#encode(args, opaque, 'args', nameOf(to, method), memory)
   }
 
   /** A value for a channel: encoded once however many processes it goes to. */

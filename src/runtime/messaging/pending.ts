@@ -9,7 +9,7 @@ export abstract class Request<Answer> implements Task {
 
   abstract settle(answer: Answer): void
   /** At its deadline: settles it with what is known then, at once or within that turn. */
-  abstract run(): void
+  abstract due(): void
 }
 
 /**

@@ -1,5 +1,6 @@
 import { CallTimeoutError, ClusterClosedError, MailboxFullError, type TroupeError } from '../../protocol/errors.js'
 import type { PublishFrame, ReceiptFrame } from '../../protocol/frames.js'
+import { deadlineOf } from '../clock.js'
 import { acknowledgementOf } from './broadcast.js'
 import type { SendingOptions } from './caller.js'
 import { HandOver } from './messaging-link.js'
@@ -40,7 +41,7 @@ export class Publisher {
     // Each waits for handlers elsewhere, which may be slow: as many as a link may hold.
     if (this.#pending.size >= limits.link)
       throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
-    const deadline = clock.now() + timeout
+    const deadline = deadlineOf(clock.now(), timeout)
     const answer = await new Promise<Answer>((settle) => {
       const method = acknowledgementOf(channel)
       const timedOut = (): TroupeError =>
@@ -74,11 +75,11 @@ export class Publisher {
 
 class AwaitedReceipt extends Request<Answer> {
   readonly settle: (answer: Answer) => void
-  readonly run: () => void
+  readonly due: () => void
 
-  constructor(settle: (answer: Answer) => void, late: () => void) {
+  constructor(settle: (answer: Answer) => void, due: () => void) {
     super()
     this.settle = settle
-    this.run = late
+    this.due = due
   }
 }

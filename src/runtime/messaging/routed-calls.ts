@@ -35,8 +35,6 @@ export interface RoutedCallsOptions {
   readonly room: Pick<WaitingRoom<Route>, 'enter' | 'leave'>
   /** A process may have one call less to answer. */
   readonly fewer: () => void
-  /** Where numbers are not counted from 1: a worker's own switch. */
-  readonly nextRoute?: () => number
   /** It has been answered with a value: its target has read all of it, and nobody will send it again. */
   readonly served?: (frame: CallFrame) => void
 }
@@ -63,9 +61,10 @@ export class RoutedCalls {
     this.#closed = true
   }
 
-  call(caller: Endpoint, frame: NumberedCall): void {
+  /** `number`: where they are not counted from 1, in a worker's own switch. */
+  call(caller: Endpoint, frame: NumberedCall, number?: number): void {
     const route: Route = {
-      id: this.#options.nextRoute?.() ?? ++this.#lastRoute,
+      id: number ?? ++this.#lastRoute,
       caller,
       frame,
       target: undefined,

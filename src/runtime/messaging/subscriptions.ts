@@ -3,7 +3,7 @@ import { ClusterClosedError, RemoteError } from '../../protocol/errors.js'
 import type { MessageFrame, MessagingUpFrame, Payload } from '../../protocol/frames.js'
 import type { ProcessRef } from '../../protocol/ids.js'
 import { decodePayload } from '../../protocol/payload.js'
-import { InlineText, isInlineText } from '../../protocol/payload-forms.js'
+import { isInlineText } from '../../protocol/payload-forms.js'
 import { isThenable } from '../../protocol/thenable.js'
 import { toThrown } from '../../protocol/thrown.js'
 import type { Logger } from '../logger.js'
@@ -95,7 +95,7 @@ export class Subscriptions {
     const { handlers } = this.#channels.get(channel) ?? NOBODY
     // Decoded anew for each handler: none can change what another one gets.
     const isParsed = typeof payload === 'object' && !isInlineText(payload)
-    const anew = handlers.size > 1 && isParsed ? new InlineText(JSON.stringify(payload)) : payload
+    const anew = handlers.size > 1 && isParsed ? JSON.stringify(payload) : payload
     const outcomes: Outcome[] = []
     // Those of now: one that a handler adds gets the next message. One that a handler takes away gets nothing more.
     for (const handler of [...handlers.keys()])

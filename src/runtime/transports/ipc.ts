@@ -63,7 +63,7 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
 
   get full(): boolean {
     const { limit, bytes } = this.#options
-    return this.#outbox.length >= limit || this.#outbox.payloads >= bytes
+    return this.#outbox.length >= limit || this.#outbox.payloadSize >= bytes
   }
 
   get held(): number {

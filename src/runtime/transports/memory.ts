@@ -24,8 +24,14 @@ export function memoryLink<Up, Down>(
 
 const DONE = Promise.resolve()
 
-/** As `queueMicrotask`, which makes a resource of node's each time: for a lone call that is a third of what the link costs. */
-const asMicrotask = (deliver: () => void): void => void DONE.then(deliver)
+/** As `queueMicrotask`, which makes a resource of node's each time. What is thrown is an uncaught exception here, too. */
+const asMicrotask = (deliver: () => void): void => void DONE.then(deliver).catch(rethrow)
+
+function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
 
 class MemoryEnd<Out, In> implements Transport<Out, In> {
   /** In the same process nothing is ever kept waiting by a reader that does not read. */

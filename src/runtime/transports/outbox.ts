@@ -21,21 +21,21 @@ interface Carrier {
 /** The frames of one link that wait to be written, and how much they are, in characters. */
 export class Outbox<Frame> {
   #frames: Frame[] = []
-  #payloads = 0
-  #items = 0
+  #payloadSize = 0
+  #itemSize = 0
 
   get length(): number {
     return this.#frames.length
   }
 
   /** Of their payloads, which `limits.linkBytes` bounds. */
-  get payloads(): number {
-    return this.#payloads
+  get payloadSize(): number {
+    return this.#payloadSize
   }
 
   /** Of payloads, and of the items of streams, which have limits of their own. */
   get size(): number {
-    return this.#payloads + this.#items
+    return this.#payloadSize + this.#itemSize
   }
 
   /** There is enough for a write, so that the end of the turn need not be waited for. */
@@ -55,7 +55,7 @@ export class Outbox<Frame> {
     const isAll = length === frames.length
     this.#frames = isAll ? [] : frames.slice(length)
     const batch = isAll ? frames : frames.slice(0, length)
-    if (isAll) this.#payloads = this.#items = 0
+    if (isAll) this.#payloadSize = this.#itemSize = 0
     else for (const frame of batch) this.#count(frame, -1)
     return batch
   }
@@ -71,7 +71,7 @@ export class Outbox<Frame> {
 
   clear(): void {
     this.#frames = []
-    this.#payloads = this.#items = 0
+    this.#payloadSize = this.#itemSize = 0
   }
 
   #batchLength(): number {
@@ -86,8 +86,8 @@ export class Outbox<Frame> {
   }
 
   #count(frame: Frame, times: 1 | -1): void {
-    this.#payloads += times * sizeOfPayloadIn(frame)
-    this.#items += times * sizeOfItemsIn(frame)
+    this.#payloadSize += times * sizeOfPayloadIn(frame)
+    this.#itemSize += times * sizeOfItemsIn(frame)
   }
 }
 

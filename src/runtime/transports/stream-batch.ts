@@ -1,13 +1,6 @@
-import { type PayloadWriter, toCompact } from '../../protocol/compact.js'
+import { asSent, toCompact } from '../../protocol/compact.js'
 import type { ItemsFrame, Payload } from '../../protocol/frames.js'
-import {
-  type EncodedParts,
-  type ItemPayload,
-  isInlineText,
-  isParts,
-  isPlainText,
-  plainJsonIn,
-} from '../../protocol/payload-forms.js'
+import { type EncodedParts, type ItemPayload, isParts } from '../../protocol/payload-forms.js'
 import { arrivalMemory } from './arrival-memory.js'
 
 /*
@@ -36,26 +29,17 @@ export function writeFrame(frame: { readonly kind: string }): WrittenFrame {
   if (frame.kind === 'items') return writeItems(frame as ItemsFrame)
   const { payload } = frame as { readonly payload?: Payload }
   const parts = isParts(payload) ? payload.parts : NO_PARTS
-  const text = toCompact(frame, AS_IT_IS)
+  const text = toCompact(frame, withParts)
   if (text !== undefined) return { text, parts }
   if (payload === undefined) return { text: JSON.stringify(frame), parts }
   // No frame is without a kind, so that a comma is due.
   const rest = JSON.stringify({ ...frame, payload: undefined })
-  return { text: `${rest.slice(0, -1)},"payload":${AS_IT_IS.text(payload)}}`, parts }
+  return { text: `${rest.slice(0, -1)},"payload":${withParts(payload)}}`, parts }
 }
 
-/** An opaque payload is JSON already, of our own making. */
-const AS_IT_IS: PayloadWriter = {
-  plain: (payload) => {
-    if (typeof payload === 'string') return plainJsonIn(payload)
-    return isPlainText(payload) ? payload.json : undefined
-  },
-  text: (payload) => {
-    if (payload === undefined) return 'null'
-    if (typeof payload === 'string') return payload
-    if (isInlineText(payload)) return payload.text
-    return JSON.stringify(isParts(payload) ? withLengths(payload) : payload)
-  },
+/** What has parts stands in the JSON with their lengths. What is opaque is rare here: it was made for another way. */
+function withParts(payload: Payload): string {
+  return isParts(payload) ? JSON.stringify(withLengths(payload)) : asSent(payload)
 }
 
 /** An item without parts stays a text in the text, so that its reader can tell the two apart. */
@@ -137,8 +121,14 @@ function itemsOf(frame: unknown): unknown[] | undefined {
   return Array.isArray(items) ? items : undefined
 }
 
+/** Where lists have a payload that may have parts (`compact.ts`). A plain value has none, whatever it looks like. */
+const PLACES: ReadonlyMap<unknown, number> = new Map([
+  ['result', 2],
+  ['invoke', 5],
+])
+
 /** Of any other, in its short form or not. */
 function payloadOf(frame: unknown): unknown {
-  if (Array.isArray(frame)) return frame[frame[0] === 'result' ? 2 : 5]
+  if (Array.isArray(frame)) return frame[PLACES.get(frame[0]) ?? -1]
   return (frame as { readonly payload?: unknown } | null)?.payload
 }

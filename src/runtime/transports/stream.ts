@@ -69,7 +69,7 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
 
   get full(): boolean {
     const { limit, bytes } = this.#options
-    return this.#outbox.length >= limit || this.#outbox.payloads >= bytes
+    return this.#outbox.length >= limit || this.#outbox.payloadSize >= bytes
   }
 
   get held(): number {

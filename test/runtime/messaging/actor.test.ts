@@ -713,6 +713,29 @@ describe('calls with an idempotency key', () => {
     expect(replies).toEqual([answer(first, 1), answer(second, 1)])
   })
 
+  test.each([
+    ['plain', { a: 1 }],
+    ['rich', new Map([[1, 2n]])],
+    ['binary', Buffer.from('tea')],
+  ])('get a %s answer by whichever way they come', async (_, value) => {
+    const { call, replies } = start({ brew: () => value })
+    const byLink = { ...forLong, route: -7_340_031 }
+    const fromPrimary = { ...forLong, route: 8, from: { id: 0, incarnation: 0 } }
+    const byPrimary = { ...forLong, route: 9 }
+    for (const first of [byLink, fromPrimary, byPrimary]) {
+      const key = `${first.route}`
+      for (const way of [first, fromPrimary, byPrimary]) await call('brew', [], { ...way, key })
+    }
+    expect(replies.map(({ id }) => id)).toEqual([-7_340_031, 8, 9, 8, 8, 9, 9, 8, 9])
+    for (const reply of replies) {
+      const { id, payload } = reply as ResultFrame
+      if (id < 0) continue
+      // What the primary passes on, it need not read.
+      if (id === 9) expect(typeof payload).toBe('string')
+      expect(decodePayload(JSON.parse(JSON.stringify(payload)), 'result')).toEqual(value)
+    }
+  })
+
   test('wait for the answer of the one that runs', async () => {
     const { call, settle, runs, replies } = setUp()
     const ids = [await call('pay', [1], forLong), await call('pay', [2], forLong), await call('pay', [3], forLong)]

@@ -3,7 +3,7 @@ import type { Overflow } from '../../../src/protocol/contract.js'
 import { fromRecord, toRecord } from '../../../src/protocol/error-record.js'
 import { RemoteError, WorkerGoneError } from '../../../src/protocol/errors.js'
 import type { MessageFrame, ReceiptFrame } from '../../../src/protocol/frames.js'
-import { PlainText } from '../../../src/protocol/payload-forms.js'
+import { InlineText } from '../../../src/protocol/payload-forms.js'
 import { DropLog } from '../../../src/runtime/drop-log.js'
 import { Broadcast } from '../../../src/runtime/messaging/broadcast.js'
 import { Endpoint } from '../../../src/runtime/messaging/endpoint.js'
@@ -87,7 +87,7 @@ test('what several get is inline, one for all, and what one gets is left as it c
   expect(one.payloads()).toEqual([payload])
   two.subscribe()
   three.publish({ payload })
-  expect(one.payloads()[1]).toBeInstanceOf(PlainText)
+  expect(one.payloads()[1]).toBeInstanceOf(InlineText)
   expect(one.payloads()[1]).toBe(two.payloads()[0])
   three.publish({ payload: 'no JSON' })
   expect(two.payloads()[1]).toBe('no JSON')

@@ -19,7 +19,7 @@ import type { CallFrame, MemberRecord, MessagingUpFrame, PublishFrame } from '..
 import type { ProcessRef } from '../../../src/protocol/ids.js'
 import type { MethodTable } from '../../../src/protocol/method-table.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
-import { PlainText } from '../../../src/protocol/payload-forms.js'
+import { InlineText } from '../../../src/protocol/payload-forms.js'
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from '../../../src/runtime/limits.js'
 import { CallContext, runInContext } from '../../../src/runtime/messaging/call-context.js'
 import { Members } from '../../../src/runtime/messaging/members.js'
@@ -174,9 +174,14 @@ describe('a call', () => {
   })
 
   test('an answer that cannot be read rejects, and says that the method ran', async () => {
-    const failed = rejection(PayloadError, p.cluster.call(2, 'resize', []))
+    async function theProgram(): Promise<unknown> {
+      return await p.cluster.call(2, 'resize', [])
+    }
+    const failed = rejection(PayloadError, theProgram())
     p.peer.receive({ kind: 'result', id: 1, payload: '{"plain":{"__proto__":1}}' })
-    expect(await failed).toMatchObject({ path: 'result', target: 2, method: 'resize', sent: 'yes' })
+    const error = await failed
+    expect(error).toMatchObject({ path: 'result', target: 2, method: 'resize', sent: 'yes' })
+    expect(error.stack).toContain('theProgram')
   })
 })
 
@@ -195,6 +200,16 @@ describe('the deadline of a call', () => {
     expect(p.sent.at(-1)).toEqual({ kind: 'cancel', id: 1 })
     p.answer('late')
     expect(p.peer.dropped).toBe(1)
+  })
+
+  test('is in whole milliseconds, not sooner than asked, and told as it was asked', async () => {
+    await p.clock.advance(0.4)
+    const failed = rejection(CallTimeoutError, p.cluster.call(2, 'resize', [], { timeout: 100 }))
+    expect(p.lastCall().deadline).toBe(1_101)
+    await p.clock.advance(100.5)
+    expect(p.sent).toHaveLength(1)
+    await p.clock.advance(0.1)
+    expect(await failed).toMatchObject({ timeout: 100 })
   })
 
   test("is the caller's own, else the method's, else the general one", () => {
@@ -363,7 +378,7 @@ describe('a full link', () => {
       payload: { plain: [1, 2] },
     })
     await p.clock.settle()
-    expect(p.sent).toEqual([{ kind: 'result', id: 5, payload: new PlainText('3') }])
+    expect(p.sent).toEqual([{ kind: 'result', id: 5, payload: new InlineText('plain', '3') }])
   })
 })
 
@@ -410,7 +425,7 @@ describe('a cast', () => {
     expect(await standing(cast)).toBe('pending')
     flush()
     expect(await standing(cast)).toBeUndefined()
-    expect(p.sent).toEqual([{ kind: 'call', to: 2, method: 'note', payload: new PlainText('["x"]') }])
+    expect(p.sent).toEqual([{ kind: 'call', to: 2, method: 'note', payload: new InlineText('plain', '["x"]') }])
     expect(p.clock.armed).toBe(0)
   })
 
@@ -508,7 +523,7 @@ describe('publish', () => {
     await p.cluster.publish(news, { a: 1 })
     await p.cluster.publish(news, undefined, { self: false })
     expect(p.sent).toEqual([
-      { kind: 'publish', channel: 'news', payload: new PlainText('{"a":1}'), self: true },
+      { kind: 'publish', channel: 'news', payload: new InlineText('plain', '{"a":1}'), self: true },
       { kind: 'publish', channel: 'news', payload: undefined, self: false },
     ])
   })

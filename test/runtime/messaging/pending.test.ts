@@ -12,7 +12,7 @@ class Asked extends Request<string> {
     this.#pending = pending
   }
 
-  run(): void {
+  due(): void {
     this.#pending.settle(this.id, 'late')
   }
 }

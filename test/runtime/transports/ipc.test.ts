@@ -37,12 +37,17 @@ const range = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index)
 
 describe('writing', () => {
-  test('what is sent in one turn leaves in one message', async () => {
+  test('what is sent in one turn leaves in one message, or in one for every 64', async () => {
     const { transport, channel } = open()
     for (const id of range(1, 5)) transport.send(cancel(id))
     expect(channel.sent).toEqual([])
     await allMicrotasks()
     expect(channel.sent).toEqual([{ cmd: BATCH_TAG, frames: range(1, 5).map(cancel) }])
+    for (const id of range(1, 130)) transport.send(cancel(id))
+    const lengths = () => channel.sent.slice(1).map((message) => message.frames.length)
+    expect(lengths()).toEqual([64, 64])
+    await allMicrotasks()
+    expect(lengths()).toEqual([64, 64, 2])
   })
 
   test('a lone frame leaves in the same turn', async () => {

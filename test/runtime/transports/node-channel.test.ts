@@ -49,7 +49,7 @@ const call: UpFrame = {
   id: 1,
   to: 0,
   method: 'm',
-  payload: new InlineText('{"plain":["x"]}'),
+  payload: new InlineText('plain', '["x"]'),
   deadline: 8.25,
 }
 
@@ -61,9 +61,7 @@ describe('a batch', () => {
   test('is written as its own text, in one line', () => {
     const { process, written } = fakeProcess()
     send(new NodeChannel(process, 1_000), call, cancel(2))
-    expect(written).toEqual([
-      '{"cmd":"NODE_TROUPE","frames":[["call",1,0,"m",{"plain":["x"]},8],{"kind":"cancel","id":2}]}\n',
-    ])
+    expect(written).toEqual(['{"cmd":"NODE_TROUPE","frames":[["call",1,0,"m",["x"],8],{"kind":"cancel","id":2}]}\n'])
   })
 
   test('that waits behind a socket is the same one when its turn comes, and in order', () => {
@@ -263,6 +261,6 @@ describe('a real child process', () => {
     send(channel, cancel(1), call)
     send(channel, cancel(2))
     await all
-    expect(heard).toEqual([cancel(1), ['call', 1, 0, 'm', { plain: ['x'] }, 8], cancel(2)])
+    expect(heard).toEqual([cancel(1), ['call', 1, 0, 'm', ['x'], 8], cancel(2)])
   })
 })

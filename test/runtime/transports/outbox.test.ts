@@ -30,9 +30,9 @@ test('64 frames are due, however small, and so are 16 KiB', () => {
 
 test('payloads and items are counted apart, and together', () => {
   const outbox = filled(ofSize(5), { kind: 'items', items: ['ab', 'c'] })
-  expect([outbox.payloads, outbox.size]).toEqual([5, 8])
+  expect([outbox.payloadSize, outbox.size]).toEqual([5, 8])
   outbox.clear()
-  expect([outbox.length, outbox.payloads, outbox.size]).toEqual([0, 0, 0])
+  expect([outbox.length, outbox.payloadSize, outbox.size]).toEqual([0, 0, 0])
 })
 
 test('a batch ends before 256 KiB, but for a frame that is larger by itself', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { FRESH_MEMORY, PartsPayload } from '../../../src/protocol/binary-parts.js'
 import { readPeerBatch } from '../../../src/protocol/codec.js'
-import type { PeerFrame } from '../../../src/protocol/frames.js'
+import type { Payload, PeerFrame } from '../../../src/protocol/frames.js'
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js'
+import type { InlineText } from '../../../src/protocol/payload-forms.js'
 import { sizeOfItem } from '../../../src/protocol/payload-size.js'
 import { standInFor } from '../../../src/protocol/unsendable.js'
 import { StreamTransport } from '../../../src/runtime/transports/stream.js'
@@ -41,7 +42,7 @@ const result = (value: unknown, parts = true): PeerFrame => ({
   kind: 'result',
   id: 1,
   payload: encodePayload(value, {
-    opaque: true,
+    opaque: false,
     memory: parts ? FRESH_MEMORY : undefined,
     limit: 4_000_000,
     root: 'result',
@@ -96,6 +97,18 @@ describe('binary values', () => {
     expect(decoded(last)).toEqual(Buffer.from('after'))
   })
 
+  test('are not seen in plain values that look like them', async () => {
+    const { left, heard, corrupt } = pair()
+    const value = { rich: {}, parts: [3] }
+    left.send(result(value))
+    const payload = encodePayload([value], { opaque: false, memory: FRESH_MEMORY, limit: 1_000, root: 'args' })
+    left.send({ kind: 'invoke', route: 1, from: { id: 1, incarnation: 1 }, method: 'm', payload })
+    await settled()
+    expect(corrupt).toEqual([])
+    expect(decoded(heard[0])).toEqual(value)
+    expect(decodePayload((heard[1] as { payload: Payload }).payload, 'args')).toEqual([value])
+  })
+
   test.each([5_000, 65_536, 300_000, Number.POSITIVE_INFINITY])(
     'of many bytes are read to where they belong, in pieces of %d',
     async (chunk) => {
@@ -127,7 +140,8 @@ describe('binary values', () => {
   test('become a text where they have to', () => {
     const { payload } = result(VALUES.many) as { payload: unknown }
     expect(payload).toBeInstanceOf(PartsPayload)
-    expect((payload as PartsPayload).toText()).toBe((result(VALUES.many, false) as { payload: unknown }).payload)
+    const { payload: inline } = result(VALUES.many, false) as { payload: InlineText }
+    expect((payload as PartsPayload).toText()).toBe(inline.text)
   })
 
   test('cost no memory that has not come', async () => {

@@ -12,6 +12,7 @@ import type {
   WireTarget,
 } from '../../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../../protocol/ids.js'
+import { asOpaque } from '../../../protocol/payload-forms.js'
 import { isDirect } from '../../../protocol/routes.js'
 import type { Clock } from '../../clock.js'
 import { DropLog } from '../../drop-log.js'
@@ -28,7 +29,6 @@ import { PartPool } from './part-pool.js'
 import { Parting } from './parting.js'
 import type { PeerLink } from './peer-link.js'
 import { PeerLinks } from './peer-links.js'
-import { textOnly } from './text-only.js'
 
 export interface DirectSwitchOptions {
   readonly self: ProcessRef
@@ -62,8 +62,8 @@ export class DirectSwitch implements MessagingLink {
   readonly #pool: PartPool
   /** The last cast went over a link. */
   #castOverLink = false
-  /** A call is being sent there: what comes of it at once is delivered after it. */
-  #sendingOn: PeerLink | undefined
+  /** A call is being sent: what comes of it at once is delivered after it. */
+  #sending = false
 
   constructor(options: DirectSwitchOptions) {
     this.#options = options
@@ -81,7 +81,6 @@ export class DirectSwitch implements MessagingLink {
       directory: links,
       room,
       fewer: () => {},
-      nextRoute: () => this.#sendingOn?.nextRoute() ?? 0,
       served: ({ payload }) => this.#pool.giveBack(payload),
     })
     this.#casts = new RoutedCasts({ directory: links, room, drops: new DropLog(logger, clock) })
@@ -158,10 +157,13 @@ export class DirectSwitch implements MessagingLink {
     const link = this.#links.to(to)
     if (frame.id === undefined) this.#castOverLink = link !== undefined
     if (!link) return this.#callByPrimary(frame)
-    this.#sendingOn = link
-    if (isNumbered(frame)) this.#calls.call(this.#self, frame)
-    else this.#casts.route(this.#self, frame)
-    this.#sendingOn = undefined
+    this.#sending = true
+    try {
+      if (isNumbered(frame)) this.#calls.call(this.#self, frame, link.nextRoute())
+      else this.#casts.route(this.#self, frame)
+    } finally {
+      this.#sending = false
+    }
   }
 
   #callByPrimary(frame: CallFrame): void {
@@ -169,7 +171,7 @@ export class DirectSwitch implements MessagingLink {
     if (to === 0) return this.#toPrimary(frame)
     for (const link of this.#links.living()) if (link.isOpen && (to === 'any' || link.ref.id === to)) link.passBy()
     this.#want(to)
-    this.#toPrimary(textOnly(frame))
+    this.#toPrimary({ ...frame, payload: asOpaque(frame.payload) })
   }
 
   /** The way there is asked for when it is first needed. */
@@ -289,7 +291,7 @@ export class DirectSwitch implements MessagingLink {
       full: false,
       held: 0,
       send: (frame) => {
-        if (this.#sendingOn) queueMicrotask(() => deliver(frame))
+        if (this.#sending) queueMicrotask(() => deliver(frame))
         else deliver(frame)
       },
       flushed: () => undefined,

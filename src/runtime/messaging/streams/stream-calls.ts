@@ -16,8 +16,8 @@ import type {
   WireTarget,
 } from '../../../protocol/frames.js'
 import { AbortSignals } from '../../abort-signals.js'
-import { nextTurn } from '../../clock.js'
-import { activeContext, givenUpBy } from '../call-context.js'
+import { deadlineOf, nextTurn } from '../../clock.js'
+import { activeContext, type GivenUp, givenUpBy } from '../call-context.js'
 import { type CallName, nameOf } from '../call-name.js'
 import type { CallerOptions } from '../caller.js'
 import { RemoteStream } from './remote-stream.js'
@@ -86,7 +86,7 @@ export class StreamCalls {
     const name = nameOf(to, method)
     const started = clock.now()
     const deadline = Math.min(
-      total === undefined ? Number.POSITIVE_INFINITY : started + total,
+      total === undefined ? Number.POSITIVE_INFINITY : deadlineOf(started, total),
       context?.deadline ?? Number.POSITIVE_INFINITY,
     )
     const room = { items: window, bytes: this.#roomLeft() }
@@ -98,14 +98,14 @@ export class StreamCalls {
       deadline,
       credit: (taken) => link.send({ kind: 'credit', id, ...taken }),
       expired: (rule, due) => {
-        const times = { item: timeout, idle, total: deadline - started }
+        const times = { item: timeout, idle, total: Math.min(total ?? Number.POSITIVE_INFINITY, deadline - started) }
         this.#expire(id, { rule, due, timeout: times[rule] })
       },
     })
     const stream = new RemoteStream({ name, reader, leave: () => this.#leave(id, reader) })
     try {
       const payload = request.payload()
-      this.#check(to, name, signal)
+      this.#check(to, name, givenUpBy(signal, context))
       link.send({
         kind: 'call',
         id,
@@ -174,11 +174,10 @@ export class StreamCalls {
     }
   }
 
-  #check(to: WireTarget, name: CallName, signal: AbortSignal | undefined): void {
+  #check(to: WireTarget, name: CallName, givenUp: GivenUp | undefined): void {
     const { link, limits } = this.#options
     if (this.#closed) throw new ClusterClosedError(name)
     if (link.isFull(to)) throw new MailboxFullError({ ...name, limit: limits.link, queue: 'link', sent: 'no' })
-    const givenUp = givenUpBy(signal, activeContext())
     if (givenUp) throw new CallAbortedError(name, { cause: givenUp.reason })
   }
 
