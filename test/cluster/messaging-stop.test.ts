@@ -50,7 +50,8 @@ describe('what is over a limit', () => {
     await using cluster = await echoCluster({ limits: { link: 100 } })
     process.kill(pidOf(cluster, 1), 'SIGSTOP')
     const codes: string[] = []
-    const casts = Array.from({ length: 5_000 }, (_, value) =>
+    // More than the pipe takes: what waits for that is what is limited.
+    const casts = Array.from({ length: 20_000 }, (_, value) =>
       cluster.cast(1, 'note', [value]).then(
         () => codes.push('taken'),
         (error: { code: string }) => codes.push(error.code),
