@@ -66,7 +66,8 @@ if (!values.worker) {
     slowest.ms <= 10,
   )
   const grown = (after - before) / 1_024
-  report.figure('resident memory, before and after', `${before} kB, ${after} kB`, 'within 50 MB', grown < 50)
+  // 32 MB of what has been freed the process keeps, once large values have arrived (`arrival-memory.ts`).
+  report.figure('resident memory, before and after', `${before} kB, ${after} kB`, 'within 50 + 32 MB', grown < 82)
 }
 if (!values['in-process'] && values.only === undefined) await fuzzFromWorker(seed, Number(values.lines), report)
 
