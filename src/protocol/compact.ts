@@ -101,15 +101,19 @@ function timeText(time: number | undefined): string {
 
 /** Only a list can stand for itself; other arguments than those of our own callers keep their form. */
 function argsText(payload: Payload, payloadText: PayloadText): string {
-  return isInlineText(payload) && payload.form === 'plain' && payload.json.startsWith('[')
-    ? payload.json
-    : payloadText(payload)
+  const json = plainJson(payload)
+  return json?.startsWith('[') ? json : payloadText(payload)
 }
 
 function resultText({ id, payload }: ResultFrame, payloadText: PayloadText): string {
   if (payload === undefined) return `["result",${id}]`
-  if (isInlineText(payload) && payload.form === 'plain') return `["value",${id},${payload.json}]`
-  return `["result",${id},${payloadText(payload)}]`
+  const json = plainJson(payload)
+  return json === undefined ? `["result",${id},${payloadText(payload)}]` : `["value",${id},${json}]`
+}
+
+/** Of a plain value that is written inline: what can stand without a form. */
+function plainJson(payload: Payload): string | undefined {
+  return isInlineText(payload) && payload.form === 'plain' ? payload.json : undefined
 }
 
 const TEXT = Symbol('text')
@@ -122,9 +126,10 @@ function messageText(frame: MessageFrame & { [TEXT]?: string }): string {
 
 function newMessageText({ channel, payload, receipt, from }: MessageFrame): string {
   const rest = `${receipt ?? null},${from ?? null}`
-  return isInlineText(payload) && payload.form === 'plain'
-    ? `["published",${quoted(channel)},${payload.json},${rest}]`
-    : `["message",${quoted(channel)},${asSent(payload)},${rest}]`
+  const json = plainJson(payload)
+  return json === undefined
+    ? `["message",${quoted(channel)},${asSent(payload)},${rest}]`
+    : `["published",${quoted(channel)},${json},${rest}]`
 }
 
 /** Whoever makes calls while it serves one has the same chain for all of them, which is then written once. */
@@ -253,7 +258,7 @@ export const FROM_ROUTER: ListReaders = new Map<unknown, ListReader>([
   ['result', readResult],
   ['value', readValue],
   ['invoke', readInvoke],
-  ['message', (list) => readMessage(list)],
+  ['message', readMessage],
   ['published', readPublished],
   ['connection', readConnection],
 ])

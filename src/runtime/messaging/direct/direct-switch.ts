@@ -171,7 +171,8 @@ export class DirectSwitch implements MessagingLink {
     if (to === 0) return this.#toPrimary(frame)
     for (const link of this.#links.living()) if (link.isOpen && (to === 'any' || link.ref.id === to)) link.passBy()
     this.#want(to)
-    this.#toPrimary({ ...frame, payload: asOpaque(frame.payload) })
+    const payload = asOpaque(frame.payload)
+    this.#toPrimary(payload === frame.payload ? frame : { ...frame, payload })
   }
 
   /** The way there is asked for when it is first needed. */
