@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { onCores } from '../cores.js'
 import { cpuMilliseconds, privateBytes } from '../processes.js'
 
 export interface Setup {
@@ -26,8 +25,7 @@ export class Candidate {
   }
 
   static async start(setup: Setup): Promise<Candidate> {
-    const [execPath, execArgv] = onCores('servers', process.execPath, [])
-    const primary = fork(file('primary.mjs'), [JSON.stringify(setup)], { execPath, execArgv })
+    const primary = fork(file('primary.mjs'), [JSON.stringify(setup)], { execArgv: ['--expose-gc'] })
     return new Candidate(primary, (await next(primary)) as { port: number; pids: number[] })
   }
 
@@ -39,21 +37,23 @@ export class Candidate {
     return ((this.#cpu() - before) * 1e3) / done
   }
 
-  async do(work: 'calls' | 'publishes' | 'subscribe', ...values: number[]): Promise<{ done: number; seconds: number }> {
+  async do(
+    work: 'calls' | 'publishes' | 'subscribe' | 'collect',
+    ...values: number[]
+  ): Promise<{ done: number; seconds: number }> {
     this.#primary.send([work, ...values])
     return (await next(this.#primary)) as { done: number; seconds: number }
   }
 
-  /** Private memory of its workers alone, bytes, the mean; and of all its processes. */
-  memory(): { readonly worker: number; readonly all: number } {
-    const workers = this.#pids.reduce((sum, pid) => sum + privateBytes(pid), 0)
-    return { worker: workers / this.#pids.length, all: workers + privateBytes(this.#primary.pid as number) }
+  /** Private memory of all its processes that something holds, bytes. */
+  async memory(): Promise<number> {
+    await this.do('collect')
+    return this.#pids.reduce((sum, pid) => sum + privateBytes(pid), privateBytes(this.#primary.pid as number))
   }
 
   /** Opens idle WebSockets, from a client of their own: it has half of the descriptors there are. */
   async open(count: number): Promise<void> {
-    const [execPath, execArgv] = onCores('load', process.execPath, [])
-    const client = fork(file('websockets.mjs'), [String(this.#port)], { execPath, execArgv })
+    const client = fork(file('websockets.mjs'), [String(this.#port)], { execArgv: [] })
     this.#clients.push(client)
     client.on('message', ({ lost = 0 }: { lost?: number }) => {
       this.#lost += lost

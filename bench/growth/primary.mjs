@@ -2,6 +2,7 @@
 // then answers each `[work, …]` with `{ done, seconds }`: how many operations, in how long. Ends on `['stop']`.
 
 import cluster from 'node:cluster'
+import { once } from 'node:events'
 import { channel, createCluster } from '../../dist/index.js'
 
 /** @type {{ kind: 'troupe' | 'cluster', workers: number }} */
@@ -29,17 +30,46 @@ function actors() {
   return troupe
 }
 
+/** Asks one worker for the same value. @type {(id: number, value: number) => Promise<unknown>} */
+const call = troupe ? (id, value) => troupe.call(id, 'echo', [value]) : callBySend()
+
+/** One `process.send` for each call, and one for its answer. */
+function callBySend() {
+  /** @type {Map<number, (value: unknown) => void>} */
+  const pending = new Map()
+  const settle = (/** @type {{ echo: number }} */ { echo }) => {
+    pending.get(echo)?.(echo)
+    pending.delete(echo)
+  }
+  for (const worker of Object.values(cluster.workers ?? {})) worker?.on('message', settle)
+  return (/** @type {number} */ id, /** @type {number} */ value) =>
+    new Promise((resolve) => {
+      pending.set(value, resolve)
+      cluster.workers?.[id]?.send({ echo: value })
+    })
+}
+
 const works = {
   /** Calls to all workers in turn, so many at once, for so long. @param {number} inFlight @param {number} seconds */
   async calls(inFlight, seconds) {
     let done = 0
     const end = performance.now() + seconds * 1_000
     const caller = async (/** @type {number} */ first) => {
-      for (let next = first; performance.now() < end; next++, done++)
-        if ((await actors().call((next % workers) + 1, 'echo', [next])) !== next) throw new Error('a wrong answer')
+      for (let next = first; performance.now() < end; next += inFlight, done++)
+        if ((await call((next % workers) + 1, next)) !== next) throw new Error('a wrong answer')
     }
     await Promise.all(Array.from({ length: inFlight }, (_, first) => caller(first)))
     return done
+  },
+  /** What nobody holds any more is not measured. */
+  async collect() {
+    globalThis.gc?.()
+    const collected = Object.values(cluster.workers ?? {}).map(async (worker) => {
+      worker?.send('collect')
+      if (worker) await once(worker, 'message')
+    })
+    await Promise.all(collected)
+    return collected.length
   },
   /** @param {number} each handlers more in each worker */
   async subscribe(each) {

@@ -31,26 +31,32 @@ const IN_FLIGHT = [1, 4, 16, 64, 256, 1_024]
 const HANDLERS = [1, 10, 100, 1_000]
 /** What a turn shares must not depend on how many workers share it. */
 const IN_FLIGHT_EACH = 32
-/** Of what they hold, ms: buffers of the upgrades are collected by then. */
-const SETTLING = 3_000
+/** Upgrades have been answered, and what they needed is free, ms. */
+const SETTLING = 1_000
+
+/** Node's cluster calls by one `process.send` each way. */
+const NAMES = { troupe: 'troupe', cluster: 'node cluster' }
+const KINDS = ['troupe', 'cluster'] as const
 
 const SHAPES: readonly Shape[] = [
-  {
-    name: 'workers',
-    title: `Calls to more and more workers, ${IN_FLIGHT_EACH} in flight for each`,
-    kind: 'flat',
-    unit: 'CPU µs/call',
-    run: async (tell, { seconds, quick }) => {
-      for (const workers of quick ? WORKERS.slice(0, 4) : WORKERS)
-        tell(
-          workers,
-          await using({ kind: 'troupe', workers }, async (candidate) => {
-            await candidate.do('calls', IN_FLIGHT_EACH * workers, WARM_UP * (1 + workers / 2))
-            return await candidate.cpuEach('calls', IN_FLIGHT_EACH * workers, seconds)
-          }),
-        )
-    },
-  },
+  ...KINDS.map(
+    (kind): Shape => ({
+      name: `workers, ${kind}`,
+      title: `Calls to more and more workers, ${IN_FLIGHT_EACH} in flight for each (${NAMES[kind]})`,
+      kind: 'flat',
+      unit: 'CPU µs/call',
+      run: async (tell, { seconds, quick }) => {
+        for (const workers of quick ? WORKERS.slice(0, 4) : WORKERS)
+          tell(
+            workers,
+            await using({ kind, workers }, async (candidate) => {
+              await candidate.do('calls', IN_FLIGHT_EACH * workers, WARM_UP * (1 + workers / 2))
+              return await candidate.cpuEach('calls', IN_FLIGHT_EACH * workers, seconds)
+            }),
+          )
+      },
+    }),
+  ),
   {
     name: 'memory',
     title: 'Private memory of primary and workers, more and more idle workers',
@@ -62,7 +68,7 @@ const SHAPES: readonly Shape[] = [
           workers,
           await using({ kind: 'troupe', workers }, async (candidate) => {
             await after(SETTLING / 2)
-            return candidate.memory().all / 1e6
+            return (await candidate.memory()) / 1e6
           }),
         )
     },
@@ -94,10 +100,10 @@ const SHAPES: readonly Shape[] = [
         }
       }),
   },
-  ...(['troupe', 'cluster'] as const).map(
+  ...KINDS.map(
     (kind): Shape => ({
       name: `websockets, ${kind}`,
-      title: `Private memory of primary and workers, more and more idle WebSockets on two workers (${kind === 'troupe' ? 'troupe' : 'node cluster'})`,
+      title: `Private memory of primary and workers, more and more idle WebSockets on two workers (${NAMES[kind]})`,
       kind: 'linear',
       unit: 'MB',
       run: (tell, { quick }) =>
@@ -108,7 +114,7 @@ const SHAPES: readonly Shape[] = [
             await candidate.open(connections - open)
             open = connections
             await after(SETTLING)
-            tell(connections, candidate.memory().all / 1e6)
+            tell(connections, (await candidate.memory()) / 1e6)
           }
         }),
     }),

@@ -1,4 +1,4 @@
-// A worker that is called, subscribes as often as it is told, and holds WebSockets that say nothing.
+// A worker that is called, or sends back what it is sent, subscribes as often as it is told, and holds WebSockets that say nothing.
 
 import { createServer } from 'node:http'
 
@@ -31,3 +31,8 @@ server.on('upgrade', (_request, socket) => {
   socket.on('error', () => socket.destroy())
 })
 server.listen(0, '127.0.0.1')
+
+process.on('message', (message) => {
+  if (message === 'collect') globalThis.gc?.()
+  process.send?.(message)
+})

@@ -100,7 +100,7 @@ const calls: readonly MessageShape[] = [
     kind: 'plain',
     size: LINES['100 B'],
     inFlight: 256,
-    warmUp: 100_000,
+    warmUp: 400_000,
     ...CALL,
     rivals: [
       { name: 'process.send to the primary', atLeast: 1.5 },
@@ -173,7 +173,7 @@ const broadcast = (receivers: number, rivals: readonly Rival[]): MessageShape =>
   inFlight: 4,
   receivers,
   each: BURST,
-  warmUp: 400,
+  warmUp: 1_600,
   rivals,
 })
 
