@@ -1,21 +1,19 @@
 import { printable } from '../../protocol/address.js'
-import type { ConnectionFrame, RefusedFrame } from '../../protocol/frames.js'
+import type { RefusedFrame } from '../../protocol/frames.js'
 import type { Incarnation, ProcessRef } from '../../protocol/ids.js'
-import type { Clock } from '../clock.js'
 import type { DropLog } from '../drop-log.js'
 import type { Limits, Timeouts } from '../limits.js'
 import type { HandOff } from './hand-off.js'
 import { tellStep } from './hand-off-steps.js'
 import type { Listener, Seat } from './listener.js'
+import { Offers, type OffersOptions } from './offers.js'
 import { Sweep } from './sweep.js'
 
-export interface HandOffsOptions {
-  readonly clock: Clock
+export interface HandOffsOptions extends OffersOptions {
   readonly random: () => number
   readonly limits: Limits
   readonly timeouts: Timeouts
   readonly drops: DropLog
-  readonly send: (to: Incarnation, frame: ConnectionFrame, handle: unknown) => void
   /** A worker has not taken a connection for too long: end it, so that its connections can go to others. */
   readonly fence: (ref: ProcessRef, verdict: string) => void
   /** No worker gets it: tell the client, and close. */
@@ -27,8 +25,6 @@ interface Post {
   readonly ref: ProcessRef
   /** Ready and current: may be given connections. */
   open: boolean
-  /** Sent to it, not acknowledged; at most `limits.handoffs`. By the number of the offer. */
-  readonly offered: Map<number, HandOff>
   /** For it and nobody else, until it has room. */
   queue: HandOff[]
   fenced: boolean
@@ -40,17 +36,18 @@ const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.
 const CLOSED = 'nobody listens there any more'
 
 /**
- * Gives the connections that the primary holds to workers. Each is held until a worker has acknowledged it: the death of a
+ * Where the connections go that the primary holds. Each is held until a worker has acknowledged it: the death of a
  * worker, a refusal or a channel that breaks sends it to another. Those that nobody may have wait here, so many and so long.
  */
 export class HandOffs {
   readonly #options: HandOffsOptions
   readonly #posts = new Map<Incarnation, Post>()
+  /** At most `limits.handoffs` to each. */
+  readonly #offers: Offers
   /** What waits for any worker of a listener, oldest first. */
   readonly #rooms = new Map<Listener, HandOff[]>()
   readonly #abandoned = new WeakSet<Listener>()
   #ended = false
-  #lastOffer = 0
   readonly #sweep: Sweep
   rerouted = 0
   taken = 0
@@ -58,6 +55,7 @@ export class HandOffs {
 
   constructor(options: HandOffsOptions) {
     this.#options = options
+    this.#offers = new Offers(options)
     this.#sweep = new Sweep(options.clock, (now) => this.#expireAll(now))
   }
 
@@ -69,9 +67,7 @@ export class HandOffs {
   }
 
   get offered(): number {
-    let count = 0
-    for (const { offered } of this.#posts.values()) count += offered.size
-    return count
+    return this.#offers.count
   }
 
   add(handOff: HandOff): void {
@@ -99,8 +95,7 @@ export class HandOffs {
     const post = this.#posts.get(ref.incarnation)
     if (!post) return
     this.#posts.delete(ref.incarnation)
-    const unacknowledged = [...post.offered.values()]
-    for (const handOff of unacknowledged) this.#reroute(handOff, ref.incarnation)
+    for (const handOff of this.#offers.closeAll(ref.incarnation)) this.#reroute(handOff, ref.incarnation)
     for (const handOff of post.queue) this.#place(handOff)
   }
 
@@ -119,7 +114,7 @@ export class HandOffs {
   }
 
   acknowledged(from: Incarnation, offer: number): void {
-    const { handOff, seat } = this.#leave(from, offer) ?? {}
+    const { handOff, seat } = this.#offers.close(from, offer) ?? {}
     if (!handOff || !seat) return
     seat.live++
     handOff.state = { kind: 'done' }
@@ -131,7 +126,7 @@ export class HandOffs {
   }
 
   refused(from: Incarnation, offer: number, reason: RefusedFrame['reason']): void {
-    const { handOff, seat } = this.#leave(from, offer) ?? {}
+    const { handOff, seat } = this.#offers.close(from, offer) ?? {}
     if (!handOff || !seat) return
     // Until it says otherwise; a seat whose server is closed is on its way out.
     seat.full = true
@@ -143,7 +138,7 @@ export class HandOffs {
 
   /** Sent to that worker and not acknowledged. */
   awaited(from: Incarnation): number[] {
-    return [...(this.#posts.get(from)?.offered.keys() ?? [])]
+    return this.#offers.numbersTo(from)
   }
 
   /** Nobody listens there any more, nor will. What is on its way is taken, or refused and then turned away. */
@@ -168,7 +163,7 @@ export class HandOffs {
   #postOf(ref: ProcessRef): Post {
     const known = this.#posts.get(ref.incarnation)
     if (known) return known
-    const post: Post = { ref, open: false, offered: new Map(), queue: [], fenced: false }
+    const post: Post = { ref, open: false, queue: [], fenced: false }
     this.#posts.set(ref.incarnation, post)
     return post
   }
@@ -214,7 +209,11 @@ export class HandOffs {
   }
 
   #hasRoom({ ref, full }: Seat): boolean {
-    return !full && (this.#posts.get(ref.incarnation)?.offered.size ?? 0) < this.#options.limits.handoffs
+    return !full && !this.#isLoaded(ref.incarnation)
+  }
+
+  #isLoaded(worker: Incarnation): boolean {
+    return this.#offers.countTo(worker) >= this.#options.limits.handoffs
   }
 
   #wait(handOff: HandOff, room: HandOff[]): void {
@@ -228,33 +227,8 @@ export class HandOffs {
   }
 
   #offer(handOff: HandOff, seat: Seat): void {
-    const { clock, send } = this.#options
-    const { id, listener, head, peer, connection } = handOff
-    const to = seat.ref.incarnation
-    handOff.state = { kind: 'offered', seat, since: clock.now() }
-    seat.offered++
-    const offer = ++this.#lastOffer
-    this.#postOf(seat.ref).offered.set(offer, handOff)
+    this.#offers.make(handOff, seat)
     this.#sweep.start()
-    const text = head?.length ? Buffer.from(head.buffer, head.byteOffset, head.length).toString('base64') : undefined
-    send(
-      to,
-      { kind: 'connection', id: offer, connection: id, listener: listener.id, head: text, peer },
-      connection.handle,
-    )
-    tellStep('offered', id, to)
-  }
-
-  /** It is on its way to that worker no more. */
-  #leave(from: Incarnation, offer: number): { readonly handOff: HandOff; readonly seat: Seat } | undefined {
-    const offered = this.#posts.get(from)?.offered
-    const handOff = offered?.get(offer)
-    if (handOff?.state.kind !== 'offered') return undefined
-    offered?.delete(offer)
-    // The seat that it was offered: the program may have closed that server, and have opened another since.
-    const { seat } = handOff.state
-    seat.offered--
-    return { handOff, seat }
   }
 
   #reroute(handOff: HandOff, from: Incarnation): void {
@@ -277,10 +251,11 @@ export class HandOffs {
   /** In order, but for those whose server there is full. */
   #serveQueue(post: Post): void {
     if (!post.open || post.queue.length === 0) return
+    const { incarnation } = post.ref
     const served = new Set<HandOff>()
     for (const handOff of post.queue) {
-      if (post.offered.size >= this.#options.limits.handoffs) break
-      const seat = handOff.listener.seats.get(post.ref.incarnation)
+      if (this.#isLoaded(incarnation)) break
+      const seat = handOff.listener.seats.get(incarnation)
       if (!seat || seat.full) continue
       served.add(handOff)
       this.#offer(handOff, seat)
@@ -305,10 +280,9 @@ export class HandOffs {
     const { waiting, handoff } = this.#options.timeouts
     for (const [listener, room] of this.#rooms) this.#rooms.set(listener, this.#expire(room, now - waiting))
     for (const post of this.#posts.values()) post.queue = this.#expire(post.queue, now - waiting)
-    const frozen = [...this.#posts.values()].find(({ offered, fenced }) => {
-      const [oldest] = offered.values()
-      return !fenced && oldest?.state.kind === 'offered' && oldest.state.since < now - handoff
-    })
+    const frozen = [...this.#posts.values()].find(
+      ({ ref, fenced }) => !fenced && (this.#offers.oldestTo(ref.incarnation) ?? now) < now - handoff,
+    )
     // Never two at once.
     if (frozen) this.#fence(frozen)
     return this.waiting > 0 || this.offered > 0
