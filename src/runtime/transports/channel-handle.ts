@@ -9,9 +9,11 @@ export interface ChannelHandle {
   onread: (this: ChannelHandle, buffer: ArrayBuffer | undefined) => void
   /** The descriptor that came along with what `onread` is called for. */
   pendingHandle?: unknown
+  /** Bytes of what was written that the system has not taken yet. */
+  readonly writeQueueSize: number
   readStart(): number
   readStop(): number
-  /** How node writes a message. Throwing here throws in `process.send`, before anything is written. */
+  /** How node writes a message: an errno, or 0. Throwing here throws in `process.send`, before anything is written. */
   writeUtf8String(request: object, text: string, handle: unknown): number
 }
 

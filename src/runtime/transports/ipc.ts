@@ -14,6 +14,7 @@ import { Outbox } from './outbox.js'
  */
 export interface IpcChannel {
   readonly connected?: boolean | undefined
+  /** Calls back when the message is in the pipe, which may be before this returns. */
   send?(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean
   on(event: 'internalMessage', listener: (message: unknown, handle?: unknown) => void): unknown
   on(event: 'disconnect', listener: () => void): unknown

@@ -2,13 +2,16 @@ import type { EventEmitter } from 'node:events'
 import { batchForNode, batchText, isBatch } from '../../protocol/codec.js'
 import { BATCH_TAG, type Batch } from '../../protocol/frames.js'
 import { Numbered } from '../numbered.js'
-import { type ChannelHandle, channelHandleOf } from './channel-handle.js'
+import { channelHandleOf } from './channel-handle.js'
 import { HandleAnswers, type InternalListener, readAnswer } from './handle-answers.js'
 import type { IpcChannel } from './ipc.js'
-import { MessageTooLargeError } from './line-limit.js'
+import { PipeWriter } from './pipe-writer.js'
 
 /** A `ChildProcess`, or `process` in a child. */
-type NodeProcess = IpcChannel & object
+type NodeProcess = IpcChannel & {
+  /** While a socket is under way: what waits for it. */
+  readonly _handleQueue?: unknown
+}
 
 type OwnBatch = Batch<{ readonly kind: string }>
 
@@ -17,18 +20,17 @@ const STAND_IN = `{"cmd":"${BATCH_TAG}","line":`
 
 /**
  * Node's IPC channel, with our own text for our own messages. `process.send` makes JSON of what it is given, which for a
- * batch of calls costs more than all the rest of the way: it is given a stand-in of one number, and where node hands the text
- * of that to the pipe, the batch's text takes its place. All else is node's as ever: the order, the callback, what waits
- * while a socket is under way. Where node keeps its pipe elsewhere, batches are sent as objects.
+ * batch of calls costs more than all the rest of the way: so a batch is written past it. While a socket is under way, and
+ * before anything else was written, it cannot be: then `process.send` is given a stand-in of one number, which keeps the place
+ * among what waits, and where node hands the text of that to the pipe, the batch's text takes its place. All else is node's
+ * as ever: the order, the callback. Where node keeps its pipe elsewhere, batches are sent as objects.
  *
  * In a worker (`takesHandles`) it answers messages that bring a handle in node's place (`handle-answers.ts`).
- *
- * Also refuses, for everybody who sends here, what is longer than the other side would read.
  */
 export class NodeChannel implements IpcChannel {
   readonly #process: NodeProcess
-  readonly #limit: number
-  readonly #writesText: boolean
+  /** None where node keeps its pipe elsewhere. */
+  readonly #pipe: PipeWriter | undefined
   /** What node is given now. It writes that at once, or keeps it for when a socket has arrived at the other side. */
   #now: string | undefined
   /** What it has kept. */
@@ -38,12 +40,10 @@ export class NodeChannel implements IpcChannel {
 
   constructor(process: NodeProcess, limit: number, { takesHandles = false } = {}) {
     this.#process = process
-    this.#limit = limit
     const answer = (message: object): void => void process.send?.(message, undefined, undefined, () => {})
     this.#answers = takesHandles ? new HandleAnswers(answer) : undefined
     const pipe = channelHandleOf(process)
-    this.#writesText = pipe !== undefined
-    if (pipe) this.#watch(pipe)
+    if (pipe) this.#pipe = new PipeWriter(pipe, limit, (given) => this.#textOf(given))
   }
 
   get connected(): boolean | undefined {
@@ -51,23 +51,29 @@ export class NodeChannel implements IpcChannel {
   }
 
   send(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean {
-    const { send } = this.#process
+    const { send, connected, _handleQueue: waiting } = this.#process
     if (!send) return true
     if (!isBatch(message)) return send.call(this.#process, message, handle, options, callback)
     const batch = message as OwnBatch
     // What comes with a handle, node wraps in a message of its own.
     if (handle !== undefined) return send.call(this.#process, batchForNode(batch), handle, options, callback)
     const answer = this.#answers?.answerWith(batch)
-    if (answer || !this.#writesText) {
+    if (answer || !this.#pipe) {
       const taken = send.call(this.#process, answer ?? batch, undefined, options, callback)
       if (answer) this.#answers?.answered()
       return taken
     }
+    const text = batchText(batch)
+    if (connected && !waiting && this.#pipe.isReady) return this.#pipe.write(`${text}\n`, callback)
+    return this.#sendInTurn(text, callback)
+  }
+
+  #sendInTurn(text: string, callback: (error: Error | null) => void): boolean {
     const line = ++this.#last
-    this.#now = batchText(batch)
+    this.#now = text
     try {
-      const taken = send.call(this.#process, { cmd: BATCH_TAG, line }, undefined, options, callback)
-      if (this.#now !== undefined && this.#process.connected) this.#kept.set(line, this.#now)
+      const taken = this.#process.send?.({ cmd: BATCH_TAG, line }, undefined, undefined, callback) ?? true
+      if (this.#now !== undefined && this.#process.connected) this.#kept.set(line, text)
       return taken
     } finally {
       this.#now = undefined
@@ -84,19 +90,6 @@ export class NodeChannel implements IpcChannel {
       // Before node's own.
       const emitter = this.#process as unknown as EventEmitter
       emitter.prependListener(event, (message: unknown, handle?: unknown) => answers.take(message, handle, listener))
-    }
-  }
-
-  #watch(pipe: ChannelHandle): void {
-    const write = pipe.writeUtf8String
-    const limit = this.#limit
-    const textOf = (text: string): string => this.#textOf(text)
-    pipe.writeUtf8String = function writeUtf8String(this: ChannelHandle, request, given, handle) {
-      const text = textOf(given)
-      // A character has at most three bytes, so that nearly every message is known to fit without being looked at.
-      if (text.length * 3 > limit && Buffer.byteLength(text) > limit)
-        throw new MessageTooLargeError(Buffer.byteLength(text), limit)
-      return write.call(this, request, text, handle)
     }
   }
 

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { writeBatch } from '../../../src/protocol/codec.js'
 import { BATCH_TAG, type UpFrame } from '../../../src/protocol/frames.js'
 import { InlineText } from '../../../src/protocol/payload-forms.js'
@@ -109,6 +109,91 @@ describe('a batch', () => {
       { cmd: 'NODE_TROUPE', line: 'x' },
       null,
     ])
+  })
+})
+
+describe('past `process.send`', () => {
+  type Request = { oncomplete?: (status: number) => void }
+
+  /** A pipe that says what it has not taken, once node has written to it; `sends` counts what still goes by node. */
+  function warm({ limit = 1_000 } = {}) {
+    const { process, pipe, written } = fakeProcess()
+    const requests: Request[] = []
+    const state = { writeQueueSize: 0, status: 0 }
+    Object.defineProperty(pipe, 'writeQueueSize', { get: () => state.writeQueueSize })
+    const write = pipe.writeUtf8String
+    pipe.writeUtf8String = (request: Request, text: string) => {
+      requests.push(request)
+      write(request, text)
+      return state.status
+    }
+    const viaNode = { count: 0, _handleQueue: null as unknown }
+    const sends = process.send
+    const node = Object.assign(process, viaNode, {
+      send(...given: Parameters<typeof sends>) {
+        node.count++
+        return sends(...given)
+      },
+    })
+    const channel = new NodeChannel(node, limit)
+    node.send('the first', undefined, undefined, () => {})
+    node.count = 0
+    written.length = 0
+    return { channel, node, written, requests, state }
+  }
+  const sendTold = (channel: NodeChannel, ...ids: number[]) => {
+    const told: (Error | null)[] = []
+    const taken = channel.send(writeBatch(ids.map(cancel)), undefined, undefined, (error) => told.push(error))
+    return { told, taken }
+  }
+
+  test('a batch goes straight to the pipe, and is told to be there at once', () => {
+    const { channel, node, written } = warm()
+    const { told, taken } = sendTold(channel, 1, 2)
+    expect(written).toEqual(['{"cmd":"NODE_TROUPE","frames":[{"kind":"cancel","id":1},{"kind":"cancel","id":2}]}\n'])
+    expect({ told, taken, byNode: node.count }).toEqual({ told: [null], taken: true, byNode: 0 })
+  })
+
+  test('none goes while a socket is under way, which others wait for, nor where there is no channel any more', () => {
+    const { channel, node } = warm()
+    node._handleQueue = []
+    sendTold(channel, 1)
+    expect(node.count).toBe(1)
+    node._handleQueue = null
+    node.connected = false
+    sendTold(channel, 2)
+    expect(node.count).toBe(2)
+  })
+
+  test('what the pipe takes later is told later, and that it is behind at once', () => {
+    const { channel, requests, state } = warm()
+    state.writeQueueSize = 131_071
+    const first = sendTold(channel, 1)
+    state.writeQueueSize = 131_072
+    const second = sendTold(channel, 2)
+    expect([first, second]).toEqual([
+      { told: [], taken: true },
+      { told: [], taken: false },
+    ])
+    requests.at(-2)?.oncomplete?.(0)
+    requests.at(-1)?.oncomplete?.(-32)
+    expect([first.told, second.told]).toEqual([[null], [expect.any(Error)]])
+  })
+
+  test('what the pipe refuses is told as an error, in a turn of its own', async () => {
+    const { channel, state } = warm()
+    state.status = -32
+    const { told } = sendTold(channel, 1)
+    expect(told).toEqual([])
+    await new Promise(process.nextTick)
+    expect(told).toEqual([expect.any(Error)])
+  })
+
+  test('the limit holds as ever', () => {
+    const { channel, written } = warm({ limit: 80 })
+    expect(() => sendTold(channel, 1, 2, 3)).toThrow(/larger than 80, the limit/)
+    sendTold(channel, 4)
+    expect(written).toHaveLength(1)
   })
 })
 
@@ -255,12 +340,16 @@ describe('a real child process', () => {
     const all = new Promise<void>((resolve) => {
       channel.on('internalMessage', ((message: { frames?: unknown[] }) => {
         if (message.frames) heard.push(...message.frames)
-        if (heard.length === 3) resolve()
+        if (heard.length === 4) resolve()
       }) as never)
     })
+    const sends = vi.spyOn(child, 'send')
     send(channel, cancel(1), call)
+    child.send({ cmd: 'NODE_OWN', frames: ['between'] } as never)
     send(channel, cancel(2))
     await all
-    expect(heard).toEqual([cancel(1), ['call', 1, 0, 'm', ['x'], 8], cancel(2)])
+    expect(heard).toEqual([cancel(1), ['call', 1, 0, 'm', ['x'], 8], 'between', cancel(2)])
+    // Once node has written one message, ours go past it, on every version.
+    expect(sends).toHaveBeenCalledTimes(2)
   })
 })
