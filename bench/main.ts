@@ -63,7 +63,7 @@ const SUITES = new Map([
     'spread',
     {
       run: spread,
-      cores: unpinned,
+      cores: describeCores,
       full: { rounds: 5, seconds: 6 },
       quick: { rounds: 1, seconds: 4 },
       glance: undefined,

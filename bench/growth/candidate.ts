@@ -37,15 +37,12 @@ export class Candidate {
     return ((this.#cpu() - before) * 1e3) / done
   }
 
-  async do(
-    work: 'calls' | 'publishes' | 'subscribe' | 'collect',
-    ...values: number[]
-  ): Promise<{ done: number; seconds: number }> {
+  async do(work: 'calls' | 'publishes' | 'subscribe' | 'collect', ...values: number[]): Promise<{ done: number }> {
     this.#primary.send([work, ...values])
-    return (await next(this.#primary)) as { done: number; seconds: number }
+    return (await next(this.#primary)) as { done: number }
   }
 
-  /** Private memory of all its processes that something holds, bytes. */
+  /** Private memory of all its processes after a collection, bytes. */
   async memory(): Promise<number> {
     await this.do('collect')
     return this.#pids.reduce((sum, pid) => sum + privateBytes(pid), privateBytes(this.#primary.pid as number))

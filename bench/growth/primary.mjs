@@ -1,5 +1,5 @@
 // The primary of one candidate, in a process of its own: `primary.mjs '{"kind":"troupe","workers":2}'`. Says `{ port, pids }`,
-// then answers each `[work, …]` with `{ done, seconds }`: how many operations, in how long. Ends on `['stop']`.
+// then answers each `[work, …]` with `{ done }`: how many operations. Ends on `['stop']`.
 
 import cluster from 'node:cluster'
 import { once } from 'node:events'
@@ -26,7 +26,7 @@ const news = channel('growth.news')
 const pids = Object.values(cluster.workers ?? {}).map((worker) => worker?.process.pid)
 
 function actors() {
-  if (!troupe) throw new Error('node has no calls')
+  if (!troupe) throw new Error('node has no channels')
   return troupe
 }
 
@@ -37,15 +37,16 @@ const call = troupe ? (id, value) => troupe.call(id, 'echo', [value]) : callBySe
 function callBySend() {
   /** @type {Map<number, (value: unknown) => void>} */
   const pending = new Map()
-  const settle = (/** @type {{ echo: number }} */ { echo }) => {
-    pending.get(echo)?.(echo)
-    pending.delete(echo)
+  let last = 0
+  const settle = (/** @type {{ id: number, value: number }} */ { id, value }) => {
+    pending.get(id)?.(value)
+    pending.delete(id)
   }
   for (const worker of Object.values(cluster.workers ?? {})) worker?.on('message', settle)
-  return (/** @type {number} */ id, /** @type {number} */ value) =>
+  return (/** @type {number} */ to, /** @type {number} */ value) =>
     new Promise((resolve) => {
-      pending.set(value, resolve)
-      cluster.workers?.[id]?.send({ echo: value })
+      pending.set(++last, resolve)
+      cluster.workers?.[to]?.send({ id: last, value })
     })
 }
 
@@ -63,7 +64,8 @@ const works = {
   },
   /** What nobody holds any more is not measured. */
   async collect() {
-    globalThis.gc?.()
+    if (!globalThis.gc) throw new Error('Expected --expose-gc')
+    globalThis.gc()
     const collected = Object.values(cluster.workers ?? {}).map(async (worker) => {
       worker?.send('collect')
       if (worker) await once(worker, 'message')
@@ -102,8 +104,7 @@ process.on('message', async ([work, ...values]) => {
     if (!troupe) for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL')
     process.exit()
   }
-  const before = performance.now()
   const done = await Reflect.apply(Reflect.get(works, work), works, values)
-  process.send?.({ done, seconds: (performance.now() - before) / 1_000 })
+  process.send?.({ done })
 })
 process.send?.({ port, pids })

@@ -31,10 +31,10 @@ const IN_FLIGHT = [1, 4, 16, 64, 256, 1_024]
 const HANDLERS = [1, 10, 100, 1_000]
 /** What a turn shares must not depend on how many workers share it. */
 const IN_FLIGHT_EACH = 32
-/** Upgrades have been answered, and what they needed is free, ms. */
+/** From the last upgrade until memory is read, ms; half of it after the start of idle workers. */
 const SETTLING = 1_000
 
-/** Node's cluster calls by one `process.send` each way. */
+/** What the titles call them. Node's cluster has no calls: its are one `process.send` each way. */
 const NAMES = { troupe: 'troupe', cluster: 'node cluster' }
 const KINDS = ['troupe', 'cluster'] as const
 
@@ -121,7 +121,7 @@ const SHAPES: readonly Shape[] = [
   ),
 ]
 
-/** Seconds until what is hot has been compiled; of many workers each gets its part of the core. */
+/** Seconds until what is hot has been compiled in one worker; more of them share the cores. */
 const WARM_UP = 1
 
 /** Of each process: clients have a descriptor for each connection that they hold, workers for half of them. */

@@ -1,4 +1,4 @@
-// A worker that is called, or sends back what it is sent, subscribes as often as it is told, and holds WebSockets that say nothing.
+// A worker of either candidate: has methods (troupe), or sends back every message (node), and holds WebSockets that say nothing.
 
 import { createServer } from 'node:http'
 
@@ -33,6 +33,11 @@ server.on('upgrade', (_request, socket) => {
 server.listen(0, '127.0.0.1')
 
 process.on('message', (message) => {
-  if (message === 'collect') globalThis.gc?.()
+  if (message === 'collect') collect()
   process.send?.(message)
 })
+
+function collect() {
+  if (!globalThis.gc) throw new Error('Expected --expose-gc')
+  globalThis.gc()
+}

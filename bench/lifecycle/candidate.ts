@@ -2,7 +2,6 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { onCores } from '../cores.js'
 
 export interface Setup {
   readonly kind: 'bare fork' | 'cluster' | 'troupe'
@@ -21,9 +20,8 @@ export class Candidate {
 
   private constructor(setup: Setup, profiles: string | undefined) {
     const flags = profiles ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : []
-    const [execPath, execArgv] = onCores('servers', process.execPath, flags)
     const file = fileURLToPath(new URL('primary.mjs', import.meta.url))
-    this.#primary = fork(file, [JSON.stringify(setup)], { execPath, execArgv })
+    this.#primary = fork(file, [JSON.stringify(setup)], { execArgv: flags })
     this.#primary.on('message', (message) => {
       const next = this.#waiting.shift()
       if (next) next(message as never)

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { setTimeout as after } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { onCores } from '../cores.js'
 import { cpuMilliseconds, privateBytes } from '../processes.js'
 import type { Cost } from '../values.js'
 import { Candidate, now, type Setup, whoServes } from './candidate.js'
@@ -65,7 +64,7 @@ const SETTLING = 1_500
 /** How long the import of a module takes in a process that has done nothing else, ms. */
 export async function importTime(module: string): Promise<Cost> {
   const file = fileURLToPath(new URL('import.mjs', import.meta.url))
-  const child = spawn(...onCores('servers', process.execPath, [file, module]), { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [file, module], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   for await (const chunk of child.stdout) output += chunk
   const { took, cpu } = JSON.parse(output) as { took: number; cpu: number }

@@ -11,7 +11,7 @@ export type * from './frames/messaging.js'
 /**
  * The wire: every message that crosses a link, as one closed union. Data only; `codec.ts` checks what arrives.
  *
- * One `process.send` carries one `Batch`. Frames that go towards the router (`UpFrame`) and frames that come from it
+ * One message carries one `Batch`. Frames that go towards the router (`UpFrame`) and frames that come from it
  * (`DownFrame`) are different unions: the router lives in the primary, and the primary's own messaging talks to it in
  * the same frames as a worker does.
  *

@@ -1,6 +1,6 @@
 import type { PeerAddress } from '../../protocol/frames.js'
 import type { Client } from '../placement/policies.js'
-import type { Listener, Seat } from './listener.js'
+import type { Listener } from './listener.js'
 import type { Connection } from './sockets.js'
 
 /**
@@ -25,7 +25,7 @@ export type HandOffState =
   | { readonly kind: 'new' }
   /** No worker may have it yet, since then. */
   | { readonly kind: 'waiting'; readonly since: number }
-  /** On its way to that worker since then. */
-  | { readonly kind: 'offered'; readonly seat: Seat; readonly since: number }
+  /** On its way to a worker. */
+  | { readonly kind: 'offered' }
   /** A worker has it, or the client was told that none will. */
   | { readonly kind: 'done' }

@@ -42,7 +42,6 @@ const CLOSED = 'nobody listens there any more'
 export class HandOffs {
   readonly #options: HandOffsOptions
   readonly #posts = new Map<Incarnation, Post>()
-  /** At most `limits.handoffs` to each. */
   readonly #offers: Offers
   /** What waits for any worker of a listener, oldest first. */
   readonly #rooms = new Map<Listener, HandOff[]>()
@@ -114,8 +113,9 @@ export class HandOffs {
   }
 
   acknowledged(from: Incarnation, offer: number): void {
-    const { handOff, seat } = this.#offers.close(from, offer) ?? {}
-    if (!handOff || !seat) return
+    const closed = this.#offers.close(from, offer)
+    if (!closed) return
+    const { handOff, seat } = closed
     seat.live++
     handOff.state = { kind: 'done' }
     handOff.connection.close()
@@ -126,8 +126,9 @@ export class HandOffs {
   }
 
   refused(from: Incarnation, offer: number, reason: RefusedFrame['reason']): void {
-    const { handOff, seat } = this.#offers.close(from, offer) ?? {}
-    if (!handOff || !seat) return
+    const closed = this.#offers.close(from, offer)
+    if (!closed) return
+    const { handOff, seat } = closed
     // Until it says otherwise; a seat whose server is closed is on its way out.
     seat.full = true
     if (reason === 'lost') this.lost++
@@ -209,10 +210,11 @@ export class HandOffs {
   }
 
   #hasRoom({ ref, full }: Seat): boolean {
-    return !full && !this.#isLoaded(ref.incarnation)
+    return !full && !this.#isAtLimit(ref.incarnation)
   }
 
-  #isLoaded(worker: Incarnation): boolean {
+  /** At most `limits.handoffs` are on their way to each. */
+  #isAtLimit(worker: Incarnation): boolean {
     return this.#offers.countTo(worker) >= this.#options.limits.handoffs
   }
 
@@ -254,7 +256,7 @@ export class HandOffs {
     const { incarnation } = post.ref
     const served = new Set<HandOff>()
     for (const handOff of post.queue) {
-      if (this.#isLoaded(incarnation)) break
+      if (this.#isAtLimit(incarnation)) break
       const seat = handOff.listener.seats.get(incarnation)
       if (!seat || seat.full) continue
       served.add(handOff)
@@ -281,7 +283,7 @@ export class HandOffs {
     for (const [listener, room] of this.#rooms) this.#rooms.set(listener, this.#expire(room, now - waiting))
     for (const post of this.#posts.values()) post.queue = this.#expire(post.queue, now - waiting)
     const frozen = [...this.#posts.values()].find(
-      ({ ref, fenced }) => !fenced && (this.#offers.oldestTo(ref.incarnation) ?? now) < now - handoff,
+      ({ ref, fenced }) => !fenced && (this.#offers.oldestSince(ref.incarnation) ?? now) < now - handoff,
     )
     // Never two at once.
     if (frozen) this.#fence(frozen)

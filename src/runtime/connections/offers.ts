@@ -10,11 +10,21 @@ export interface OffersOptions {
   readonly send: (to: Incarnation, frame: ConnectionFrame, handle: unknown) => void
 }
 
-/** Connections that were sent to a worker and not acknowledged, by worker. Each time one is offered, the offer has a number of its own. */
+interface Offer {
+  readonly handOff: HandOff
+  /** The program may have closed that server since, and have opened another. */
+  readonly seat: Seat
+  readonly since: number
+}
+
+/**
+ * Connections on their way: sent to a worker, and neither taken nor refused. One that is offered again has a new number, so
+ * that a late answer to the first offer means nothing.
+ */
 export class Offers {
   readonly #options: OffersOptions
-  readonly #open = new Map<Incarnation, Map<number, HandOff>>()
-  #last = 0
+  readonly #open = new Map<Incarnation, Map<number, Offer>>()
+  #lastNumber = 0
 
   constructor(options: OffersOptions) {
     this.#options = options
@@ -34,20 +44,20 @@ export class Offers {
     return [...(this.#open.get(worker)?.keys() ?? [])]
   }
 
-  /** When the oldest one was made that this worker has not answered. */
-  oldestTo(worker: Incarnation): number | undefined {
+  /** Since when the oldest offer to this worker is unanswered. */
+  oldestSince(worker: Incarnation): number | undefined {
     const [oldest] = this.#open.get(worker)?.values() ?? []
-    return oldest?.state.kind === 'offered' ? oldest.state.since : undefined
+    return oldest?.since
   }
 
   make(handOff: HandOff, seat: Seat): void {
     const { clock, send } = this.#options
     const { id, listener, head, peer, connection } = handOff
     const to = seat.ref.incarnation
-    handOff.state = { kind: 'offered', seat, since: clock.now() }
+    handOff.state = { kind: 'offered' }
     seat.offered++
-    const number = ++this.#last
-    this.#offersTo(to).set(number, handOff)
+    const number = ++this.#lastNumber
+    this.#offersTo(to).set(number, { handOff, seat, since: clock.now() })
     const text = head?.length ? Buffer.from(head.buffer, head.byteOffset, head.length).toString('base64') : undefined
     send(
       to,
@@ -57,27 +67,25 @@ export class Offers {
     tellStep('offered', id, to)
   }
 
-  /** The worker has answered: it is on its way no more. Undefined when it was not, as far as is known here. */
-  close(from: Incarnation, number: number): { readonly handOff: HandOff; readonly seat: Seat } | undefined {
+  /** The worker has taken or refused it. Undefined when no such offer is open: it was closed before, or the worker made the number up. */
+  close(from: Incarnation, number: number): Offer | undefined {
     const offers = this.#open.get(from)
-    const handOff = offers?.get(number)
-    if (handOff?.state.kind !== 'offered') return undefined
+    const offer = offers?.get(number)
+    if (!offer) return undefined
     offers?.delete(number)
-    // The seat that it was offered: the program may have closed that server, and have opened another since.
-    const { seat } = handOff.state
-    seat.offered--
-    return { handOff, seat }
+    offer.seat.offered--
+    return offer
   }
 
-  /** The worker lives no more. Gives all that it had not answered. */
+  /** The worker is gone, and its seats with it, so that nothing is counted back. Gives what it had not answered, oldest first. */
   closeAll(from: Incarnation): HandOff[] {
     const offers = this.#open.get(from)
     this.#open.delete(from)
-    return [...(offers?.values() ?? [])]
+    return [...(offers?.values() ?? [])].map(({ handOff }) => handOff)
   }
 
-  #offersTo(worker: Incarnation): Map<number, HandOff> {
-    const offers = this.#open.get(worker) ?? new Map<number, HandOff>()
+  #offersTo(worker: Incarnation): Map<number, Offer> {
+    const offers = this.#open.get(worker) ?? new Map<number, Offer>()
     this.#open.set(worker, offers)
     return offers
   }

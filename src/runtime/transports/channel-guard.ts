@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import { BATCH_TAG } from '../../protocol/frames.js'
-import { type ChannelHandle, channelHandleOf, closeHandle } from './channel-handle.js'
+import { awaitsHandle, type ChannelHandle, channelHandleOf, closeHandle } from './channel-handle.js'
 import { HeldEvents } from './held-events.js'
 import { LineMeter } from './line-limit.js'
 import { judge, type NodeMessage } from './node-messages.js'
@@ -20,7 +20,7 @@ export interface ChannelGuardOptions {
 }
 
 /** What is used of a `ChildProcess`. */
-export type GuardedChild = Pick<EventEmitter, 'emit'> & { readonly _handleQueue?: unknown }
+export type GuardedChild = Pick<EventEmitter, 'emit'>
 
 /**
  * Stands between a worker's channel and node's code in the primary. What a worker writes there, node parses and believes:
@@ -102,7 +102,7 @@ export class ChannelGuard {
     if (message.cmd === BATCH_TAG && handle === undefined) return this.#passInternal(message, undefined)
     const context = {
       handle: handle !== undefined && handle !== null,
-      awaitsHandle: Array.isArray(this.#child._handleQueue),
+      awaitsHandle: awaitsHandle(this.#child) === true,
     }
     switch (judge(message, context)) {
       case 'pass':

@@ -5,16 +5,13 @@ import { deferred } from '../deferred.js'
 import { closeHandle } from './channel-handle.js'
 import { Outbox } from './outbox.js'
 
-/**
- * A link over Node's IPC channel. The primary holds one per child process, a worker holds one over `process`.
- *
- * Frames wait for the end of the turn, or until they are enough for a write, and leave in one `process.send`. While the channel
- * does not take more (`send` returned false), they wait here, counted, until it has written what it has: Node itself would
- * queue without end.
- */
+/** What is used of node's channel: a `ChildProcess`, `process` in a child, or `NodeChannel` over either. */
 export interface IpcChannel {
   readonly connected?: boolean | undefined
-  /** Calls back when the message is in the pipe, which may be before this returns. */
+  /**
+   * Calls back when the message is in the pipe, or cannot be: perhaps before this returns, but never before it returns false. Who is
+   * told that it takes no more waits for the callback.
+   */
   send?(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean
   on(event: 'internalMessage', listener: (message: unknown, handle?: unknown) => void): unknown
   on(event: 'disconnect', listener: () => void): unknown
@@ -35,6 +32,13 @@ export interface IpcOptions<In> {
 /** For a frame that could not be written: what is sent in its place, what is delivered here as if the other side had answered. */
 export type StandInFor<Out, In> = (frame: Out, error: unknown) => { readonly instead?: Out; readonly back?: In }
 
+/**
+ * A link over Node's IPC channel. The primary holds one per child process, a worker holds one over `process`.
+ *
+ * Frames wait for the end of the turn, or until they are enough for a write, and leave in one write of the channel. While the channel
+ * does not take more (`send` returned false), they wait here, counted, until it has written what it has: Node itself would
+ * queue without end.
+ */
 export class IpcTransport<Out, In> implements Transport<Out, In> {
   readonly #channel: IpcChannel
   readonly #options: IpcOptions<In>

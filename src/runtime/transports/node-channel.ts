@@ -2,16 +2,13 @@ import type { EventEmitter } from 'node:events'
 import { batchForNode, batchText, isBatch } from '../../protocol/codec.js'
 import { BATCH_TAG, type Batch } from '../../protocol/frames.js'
 import { Numbered } from '../numbered.js'
-import { channelHandleOf } from './channel-handle.js'
+import { awaitsHandle, channelHandleOf } from './channel-handle.js'
 import { HandleAnswers, type InternalListener, readAnswer } from './handle-answers.js'
 import type { IpcChannel } from './ipc.js'
 import { PipeWriter } from './pipe-writer.js'
 
 /** A `ChildProcess`, or `process` in a child. */
-type NodeProcess = IpcChannel & {
-  /** While a socket is under way: what waits for it. */
-  readonly _handleQueue?: unknown
-}
+type NodeProcess = IpcChannel & object
 
 type OwnBatch = Batch<{ readonly kind: string }>
 
@@ -19,11 +16,11 @@ type OwnBatch = Batch<{ readonly kind: string }>
 const STAND_IN = `{"cmd":"${BATCH_TAG}","line":`
 
 /**
- * Node's IPC channel, with our own text for our own messages. `process.send` makes JSON of what it is given, which for a
- * batch of calls costs more than all the rest of the way: so a batch is written past it. While a socket is under way, and
- * before anything else was written, it cannot be: then `process.send` is given a stand-in of one number, which keeps the place
- * among what waits, and where node hands the text of that to the pipe, the batch's text takes its place. All else is node's
- * as ever: the order, the callback. Where node keeps its pipe elsewhere, batches are sent as objects.
+ * Node's IPC channel, with our own text for our own messages, for which `process.send` would make JSON anew. A batch goes
+ * straight to the pipe (`pipe-writer.ts`), but for two cases: while a socket is under way, since node keeps what follows behind
+ * it, and until node has written a first message, from which the writer learns how. Then `process.send` is given a stand-in of
+ * one number, which keeps the batch's place, and its text is put in where node hands the stand-in to the pipe. Where node keeps
+ * its pipe elsewhere, batches are sent as objects.
  *
  * In a worker (`takesHandles`) it answers messages that bring a handle in node's place (`handle-answers.ts`).
  */
@@ -51,7 +48,7 @@ export class NodeChannel implements IpcChannel {
   }
 
   send(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean {
-    const { send, connected, _handleQueue: waiting } = this.#process
+    const { send, connected } = this.#process
     if (!send) return true
     if (!isBatch(message)) return send.call(this.#process, message, handle, options, callback)
     const batch = message as OwnBatch
@@ -64,7 +61,8 @@ export class NodeChannel implements IpcChannel {
       return taken
     }
     const text = batchText(batch)
-    if (connected && !waiting && this.#pipe.isReady) return this.#pipe.write(`${text}\n`, callback)
+    if (connected && this.#pipe.isReady && awaitsHandle(this.#process) === false)
+      return this.#pipe.write(`${text}\n`, callback)
     return this.#sendInTurn(text, callback)
   }
 

@@ -1,18 +1,13 @@
-import type { ChannelHandle } from './channel-handle.js'
+import type { ChannelHandle, WriteRequest } from './channel-handle.js'
 import { MessageTooLargeError } from './line-limit.js'
-
-/** What libuv is given with every write. */
-interface WriteRequest {
-  oncomplete?: (status: number) => void
-}
 
 /** As far behind the other side may be until `send` says so, as node has it, bytes. */
 const BEHIND = 2 * 64 * 1024
 
 /**
- * Stands before a process's pipe. Texts of our own go straight to it (`write`): `process.send` would make an object, its JSON and
- * a callback in a later turn of each, which for a lone message is a tenth of the way. The class of libuv's requests is not
- * to be had from node, so it is learnt from the first message that node itself writes; until then there is no `write`.
+ * The writing side of a process's pipe. Texts of our own go straight to it: `process.send` makes an object, its JSON and a
+ * callback in a later turn for each, a tenth of what a lone call costs. The class of libuv's requests is not to be had from
+ * node, so it is learnt from the first message that node itself writes; until then there is no `write`.
  *
  * Refuses what is longer than the other side would read, whoever writes it.
  */
@@ -20,7 +15,7 @@ export class PipeWriter {
   readonly #pipe: ChannelHandle
   readonly #limit: number
   readonly #write: ChannelHandle['writeUtf8String']
-  #Request: (new () => WriteRequest) | undefined
+  #WriteRequest: (new () => WriteRequest) | undefined
 
   /** What node writes goes through `textOf` first. */
   constructor(pipe: ChannelHandle, limit: number, textOf: (given: string) => string) {
@@ -28,29 +23,31 @@ export class PipeWriter {
     this.#limit = limit
     this.#write = pipe.writeUtf8String
     pipe.writeUtf8String = (request, given, handle) => {
-      // Where the pipe does not say what is left, nobody could tell when a write is done.
-      if (pipe.writeQueueSize === 0) this.#Request ??= request.constructor as new () => WriteRequest
+      // Where the pipe does not say what is left, nobody could tell when a write is done: then there is no `write`.
+      if (pipe.writeQueueSize !== undefined) this.#WriteRequest ??= request.constructor as new () => WriteRequest
       return this.#give(request, textOf(given), handle)
     }
   }
 
   /** `write` can be used. */
   get isReady(): boolean {
-    return this.#Request !== undefined
+    return this.#WriteRequest !== undefined
   }
 
-  /** Calls back when the text is in the pipe: at once, if it takes it. False: it takes no more for now. */
+  /** Calls back when the text is in the pipe: at once if it fits. False: the pipe takes no more until the callback, which is then still to come. */
   write(text: string, callback: (error: Error | null) => void): boolean {
-    const request = new (this.#Request as new () => WriteRequest)()
+    if (!this.#WriteRequest) throw new Error('Expected `isReady` before `write`')
+    const request = new this.#WriteRequest()
     const status = this.#give(request, text, undefined)
-    const left = this.#pipe.writeQueueSize
+    const left = this.#pipe.writeQueueSize ?? 0
+    // Later, as there may be much in the pipe too: a callback before `false` would be missed.
     if (status !== 0) process.nextTick(callback, failed(status))
     else if (left === 0) callback(null)
     else request.oncomplete = (ended) => callback(ended === 0 ? null : failed(ended))
     return left < BEHIND
   }
 
-  #give(request: object, text: string, handle: unknown): number {
+  #give(request: WriteRequest, text: string, handle: unknown): number {
     // A character has at most three bytes, so that nearly every message is known to fit without being looked at.
     if (text.length * 3 > this.#limit && Buffer.byteLength(text) > this.#limit)
       throw new MessageTooLargeError(Buffer.byteLength(text), this.#limit)

@@ -1,45 +1,55 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { writeBatch } from '../../../src/protocol/codec.js'
 import { BATCH_TAG, type UpFrame } from '../../../src/protocol/frames.js'
 import { InlineText } from '../../../src/protocol/payload-forms.js'
+import type { WriteRequest } from '../../../src/runtime/transports/channel-handle.js'
 import { NodeChannel } from '../../../src/runtime/transports/node-channel.js'
 
 type Callback = (error: Error | null) => void
 
-/** A process whose `send` makes JSON of what it is given and hands it to its pipe, as node's does, or lets it wait. */
+/** A process whose `send` makes JSON of what it is given and hands it to its pipe, or keeps it behind a socket, as node's does. */
 function fakeProcess(hasPipe = true) {
   const written: string[] = []
+  const requests: WriteRequest[] = []
   const pipe = {
     onread() {},
-    writeUtf8String: (_: object, text: string) => written.push(text),
+    /** Bytes that it has not taken; none where node does not say. */
+    writeQueueSize: undefined as number | undefined,
+    status: 0,
+    writeUtf8String(request: WriteRequest, text: string) {
+      requests.push(request)
+      written.push(text)
+      return pipe.status
+    },
   }
-  const waiting: (() => void)[] = []
   const process = {
     connected: true,
-    /** A socket is under way: messages wait for it. */
-    isBusy: false,
+    _handleQueue: null as (() => void)[] | null,
     ...(hasPipe && { [Symbol('kChannelHandle')]: pipe }),
-    send(message: unknown, _handle: unknown, _options: undefined, callback: Callback) {
+    send: vi.fn((message: unknown, _handle?: unknown, _options?: undefined, callback: Callback = () => {}) => {
       const write = (): void => {
         const text = `${JSON.stringify(message)}\n`
         if (hasPipe) pipe.writeUtf8String({}, text)
         else written.push(text)
         callback(null)
       }
-      if (process.isBusy) waiting.push(write)
+      if (process._handleQueue) process._handleQueue.push(write)
       else write()
       return true
-    },
+    }),
     on() {},
   }
+  /** The socket has arrived. */
   const readOn = (): void => {
-    process.isBusy = false
-    for (const write of waiting.splice(0)) write()
+    const waiting = process._handleQueue ?? []
+    process._handleQueue = null
+    for (const write of waiting) write()
   }
-  return { process, pipe, written, readOn }
+  return { process, pipe, written, requests, readOn }
 }
 
 const cancel = (id: number): UpFrame => ({ kind: 'cancel', id })
@@ -67,7 +77,7 @@ describe('a batch', () => {
   test('that waits behind a socket is the same one when its turn comes, and in order', () => {
     const { process, written, readOn } = fakeProcess()
     const channel = new NodeChannel(process, 1_000)
-    process.isBusy = true
+    process._handleQueue = []
     for (const id of [1, 2, 3]) send(channel, cancel(id))
     expect(written).toEqual([])
     readOn()
@@ -102,7 +112,7 @@ describe('a batch', () => {
     const { process, written } = fakeProcess()
     new NodeChannel(process, 1_000)
     for (const message of ['hello', { cmd: 'NODE_TROUPE', line: 1 }, { cmd: 'NODE_TROUPE', line: 'x' }, null])
-      process.send(message, undefined, undefined, () => {})
+      process.send(message)
     expect(written.map((line) => JSON.parse(line))).toEqual([
       'hello',
       { cmd: 'NODE_TROUPE', line: 1 },
@@ -113,33 +123,15 @@ describe('a batch', () => {
 })
 
 describe('past `process.send`', () => {
-  type Request = { oncomplete?: (status: number) => void }
-
-  /** A pipe that says what it has not taken, once node has written to it; `sends` counts what still goes by node. */
+  /** Node has written once to a pipe that says what it has not taken. */
   function warm({ limit = 1_000 } = {}) {
-    const { process, pipe, written } = fakeProcess()
-    const requests: Request[] = []
-    const state = { writeQueueSize: 0, status: 0 }
-    Object.defineProperty(pipe, 'writeQueueSize', { get: () => state.writeQueueSize })
-    const write = pipe.writeUtf8String
-    pipe.writeUtf8String = (request: Request, text: string) => {
-      requests.push(request)
-      write(request, text)
-      return state.status
-    }
-    const viaNode = { count: 0, _handleQueue: null as unknown }
-    const sends = process.send
-    const node = Object.assign(process, viaNode, {
-      send(...given: Parameters<typeof sends>) {
-        node.count++
-        return sends(...given)
-      },
-    })
-    const channel = new NodeChannel(node, limit)
-    node.send('the first', undefined, undefined, () => {})
-    node.count = 0
-    written.length = 0
-    return { channel, node, written, requests, state }
+    const fake = fakeProcess()
+    fake.pipe.writeQueueSize = 0
+    const channel = new NodeChannel(fake.process, limit)
+    fake.process.send('the first')
+    fake.process.send.mockClear()
+    fake.written.length = 0
+    return { channel, ...fake }
   }
   const sendTold = (channel: NodeChannel, ...ids: number[]) => {
     const told: (Error | null)[] = []
@@ -148,28 +140,51 @@ describe('past `process.send`', () => {
   }
 
   test('a batch goes straight to the pipe, and is told to be there at once', () => {
-    const { channel, node, written } = warm()
+    const { channel, process, written } = warm()
     const { told, taken } = sendTold(channel, 1, 2)
     expect(written).toEqual(['{"cmd":"NODE_TROUPE","frames":[{"kind":"cancel","id":1},{"kind":"cancel","id":2}]}\n'])
-    expect({ told, taken, byNode: node.count }).toEqual({ told: [null], taken: true, byNode: 0 })
+    expect({ told, taken }).toEqual({ told: [null], taken: true })
+    expect(process.send).not.toHaveBeenCalled()
   })
 
-  test('none goes while a socket is under way, which others wait for, nor where there is no channel any more', () => {
-    const { channel, node } = warm()
-    node._handleQueue = []
+  test('one that comes while a socket is under way waits its turn, and the next goes straight again', () => {
+    const { channel, process, written, readOn } = warm()
+    process._handleQueue = []
     sendTold(channel, 1)
-    expect(node.count).toBe(1)
-    node._handleQueue = null
-    node.connected = false
     sendTold(channel, 2)
-    expect(node.count).toBe(2)
+    expect(written).toEqual([])
+    readOn()
+    sendTold(channel, 3)
+    expect(written.map((line) => JSON.parse(line).frames[0].id)).toEqual([1, 2, 3])
+    expect(process.send).toHaveBeenCalledTimes(2)
+  })
+
+  test.each<[string, (fake: ReturnType<typeof warm>) => unknown]>([
+    ['that is closed', ({ process }) => Object.assign(process, { connected: false })],
+    [
+      'of which node does not say whether a socket is under way',
+      ({ process }) => Reflect.deleteProperty(process, '_handleQueue'),
+    ],
+  ])('none goes to a channel %s', (_, change) => {
+    const fake = warm()
+    change(fake)
+    sendTold(fake.channel, 1)
+    expect(fake.process.send).toHaveBeenCalledTimes(1)
+  })
+
+  test('none goes where the pipe does not say what it has not taken', () => {
+    const { process } = fakeProcess()
+    const channel = new NodeChannel(process, 1_000)
+    sendTold(channel, 1)
+    sendTold(channel, 2)
+    expect(process.send).toHaveBeenCalledTimes(2)
   })
 
   test('what the pipe takes later is told later, and that it is behind at once', () => {
-    const { channel, requests, state } = warm()
-    state.writeQueueSize = 131_071
+    const { channel, requests, pipe } = warm()
+    pipe.writeQueueSize = 131_071
     const first = sendTold(channel, 1)
-    state.writeQueueSize = 131_072
+    pipe.writeQueueSize = 131_072
     const second = sendTold(channel, 2)
     expect([first, second]).toEqual([
       { told: [], taken: true },
@@ -181,10 +196,11 @@ describe('past `process.send`', () => {
   })
 
   test('what the pipe refuses is told as an error, in a turn of its own', async () => {
-    const { channel, state } = warm()
-    state.status = -32
-    const { told } = sendTold(channel, 1)
-    expect(told).toEqual([])
+    const { channel, pipe } = warm()
+    pipe.status = -32
+    pipe.writeQueueSize = 131_072
+    const { told, taken } = sendTold(channel, 1)
+    expect({ told, taken }).toEqual({ told: [], taken: false })
     await new Promise(process.nextTick)
     expect(told).toEqual([expect.any(Error)])
   })
@@ -340,16 +356,21 @@ describe('a real child process', () => {
     const all = new Promise<void>((resolve) => {
       channel.on('internalMessage', ((message: { frames?: unknown[] }) => {
         if (message.frames) heard.push(...message.frames)
-        if (heard.length === 4) resolve()
+        if (heard.length === 6) resolve()
       }) as never)
     })
     const sends = vi.spyOn(child, 'send')
     send(channel, cancel(1), call)
     child.send({ cmd: 'NODE_OWN', frames: ['between'] } as never)
     send(channel, cancel(2))
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    child.send({ cmd: 'NODE_OWN', frames: ['socket'] } as never, server)
+    send(channel, cancel(3))
     await all
-    expect(heard).toEqual([cancel(1), ['call', 1, 0, 'm', ['x'], 8], 'between', cancel(2)])
-    // Once node has written one message, ours go past it, on every version.
-    expect(sends).toHaveBeenCalledTimes(2)
+    expect(heard).toEqual([cancel(1), ['call', 1, 0, 'm', ['x'], 8], 'between', cancel(2), 'socket', cancel(3)])
+    server.close()
+    // The first taught the class of requests, two are the program's, and the last came behind a socket: one went past node.
+    expect(sends).toHaveBeenCalledTimes(4)
   })
 })
