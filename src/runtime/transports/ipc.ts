@@ -87,11 +87,15 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
 
   sendNow(frame: Out, { handle, written }: { readonly handle?: unknown; readonly written?: () => void } = {}): void {
     if (!this.#open) return
+    let isSent = false
     try {
       this.#channel.send?.(writeBatch([frame]), handle, undefined, (error) => {
+        isSent = true
         if (!error) written?.()
       })
     } catch (error) {
+      // What `written` throws is no failure to send.
+      if (isSent) throw error
       if ((error as NodeJS.ErrnoException).code !== 'ERR_IPC_CHANNEL_CLOSED') this.#replace(frame, error)
     }
   }

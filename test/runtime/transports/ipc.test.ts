@@ -384,6 +384,19 @@ describe('what cannot be written', () => {
     expect(heard).toEqual([99])
   })
 
+  test('is not what its sender fails at once it is written', () => {
+    const { channel, transport, refused } = narrow()
+    channel.send = (_message, _handle, _options, callback) => {
+      callback(null)
+      return true
+    }
+    const written = (): void => {
+      throw new Error("the sender's own")
+    }
+    expect(() => transport.sendNow(cancel(1), { written })).toThrow("the sender's own")
+    expect(refused).toEqual([])
+  })
+
   test('does not leave a congestion that was there without an end', async () => {
     const { channel, transport } = narrow()
     channel.congested = true
