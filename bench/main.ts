@@ -112,8 +112,8 @@ for (const [name, suite] of SUITES) {
   const result = await suite.run({ rounds, seconds, quick, isGlance, only: values.only, profiles })
   const load = { before, after: loadAverage() }
   const line = machine.node.split('.')[0]
-  // A look at a part does not take the place of the whole.
-  const part = values.only.length > 0 ? '-part' : quick ? '-quick' : ''
+  // A glance, or a look at a part, does not take the place of what was measured at length.
+  const part = values.only.length > 0 ? '-part' : isGlance ? '-glance' : quick ? '-quick' : ''
   const standard = new URL(`../build/bench/${name}${part}-node-${line}.json`, import.meta.url)
   const file = resolve(values.out ?? fileURLToPath(standard))
   const report = { suite: name, machine, cores: suite.cores(), load, rounds, seconds, ...result }

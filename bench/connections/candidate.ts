@@ -15,31 +15,33 @@ export type Setup =
 
 export type Shape = Omit<LoadShape, 'port' | 'seconds'>
 
+export interface Measurement {
+  readonly shape: Shape
+  readonly seconds: number
+  /** Answers before anything is measured. */
+  readonly warmUp: number
+  readonly profiles: string | undefined
+}
+
 const WORKERS = 2
 
 /** How long each answer is compared in full before anything is measured, seconds. */
 const CHECK = 0.5
 
 /**
- * Answers until the workers are warm, whatever time that takes on a busy machine. A new connection each, they cost node's round
+ * Answers until workers are warm, whatever time that takes on a busy machine. A new connection each, they cost node's round
  * robin 221 µs after 10 000 of them, 191 after 20 000, 188 after 30 000 and 187 after 50 000; a hand-off 256, 211, 193 and 190.
  */
-const WARM_UP = 30_000
+export const WARM_UP = 30_000
 
 /**
  * One measurement, by a primary and workers that live no longer: two runs of the same program differ by several percent for
  * as long as they live, by what is compiled when and what lies where in memory, so that a process is a sample too.
  */
-export async function measure(
-  name: string,
-  setup: Setup,
-  shape: Shape,
-  seconds: number,
-  profiles?: string,
-): Promise<Sample> {
-  const candidate = await Candidate.start(name, setup, profiles)
+export async function measure(name: string, setup: Setup, { shape, ...how }: Measurement): Promise<Sample> {
+  const candidate = await Candidate.start(name, setup, how.profiles)
   try {
-    const sample = await candidate.measure(shape, seconds, await candidate.warmUp(shape))
+    const sample = await candidate.measure(shape, how.seconds, await candidate.warmUp(shape, how.warmUp))
     await candidate.stop()
     return sample
   } finally {
@@ -80,10 +82,10 @@ class Candidate {
   }
 
   /** Gives the length of a right answer. */
-  async warmUp(shape: Shape): Promise<number> {
+  async warmUp(shape: Shape, enough: number): Promise<number> {
     const { answers, bytes } = await checkedLoad({ ...shape, port: this.#port, seconds: CHECK })
     const answerLength = bytes / answers
-    for (let warm = 0; warm < WARM_UP; )
+    for (let warm = 0; warm < enough; )
       warm += (await load({ ...shape, port: this.#port, seconds: 1 }, answerLength)).answers
     return answerLength
   }

@@ -2,19 +2,9 @@ import { existsSync } from 'node:fs'
 import { compare, type Sample, type Target } from '../comparison.js'
 import { printShape, type ShapeResult } from '../report.js'
 import { alternate } from '../rounds.js'
-import { measure, type Setup } from './candidate.js'
+import type { SuiteOptions } from '../suite-options.js'
+import { measure, type Setup, WARM_UP } from './candidate.js'
 import { hasWrk } from './load.js'
-
-export interface SuiteOptions {
-  readonly rounds: number
-  readonly seconds: number
-  /** Leaves the candidates out of a shape that no target speaks of. */
-  readonly quick: boolean
-  /** Only these, if any. */
-  readonly only: readonly string[]
-  /** A folder: every process writes its CPU profile there, which slows all of them. */
-  readonly profiles: string | undefined
-}
 
 /** Whoever is compared is measured right after, or before, its peer. */
 const SETUPS: readonly (readonly [name: string, setup: Setup])[] = [
@@ -106,11 +96,12 @@ const sameAs =
     other.candidate === candidate
 
 async function measureAll(shape: ConnectionShape, options: SuiteOptions): Promise<Map<string, Sample[]>> {
-  const { rounds, seconds, profiles } = options
+  const { rounds, seconds, profiles, isGlance } = options
   const load = { clients: CLIENTS, keepAlive: shape.keepAlive }
+  const warmUp = isGlance ? WARM_UP / 5 : WARM_UP
   const contenders = contendersOf(shape, options).map(([name, setup]) => {
     const folder = profiles && `${profiles}/${name} ${shape.operation}s`.replaceAll(' ', '-')
-    return { name, measure: () => measure(name, setup, load, seconds, folder) }
+    return { name, measure: () => measure(name, setup, { shape: load, seconds, warmUp, profiles: folder }) }
   })
   return await alternate(contenders, rounds, (round, name, { perSecond }) =>
     console.error(`round ${round + 1}/${rounds}  ${name}: ${perSecond.toFixed(0)} ${shape.operation}s/s`),

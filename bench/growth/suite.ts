@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as after } from 'node:timers/promises'
-import type { SuiteOptions } from '../connections/suite.js'
 import { printSection, type Section, table } from '../report.js'
+import type { SuiteOptions } from '../suite-options.js'
 import { Candidate, type Setup } from './candidate.js'
 import { type Fit, fitLine, isLinear, type Point, points, stepInFlat } from './curve.js'
 

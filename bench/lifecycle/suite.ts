@@ -1,6 +1,6 @@
-import type { SuiteOptions } from '../connections/suite.js'
 import { printSection, type Section } from '../report.js'
 import { alternate } from '../rounds.js'
+import type { SuiteOptions } from '../suite-options.js'
 import { costsTable } from '../tables.js'
 import { type Cost, type CostResult, type CostTarget, compareCosts } from '../values.js'
 import type { Setup } from './candidate.js'

@@ -2,22 +2,10 @@ import { readFileSync } from 'node:fs'
 import { compare, type Sample } from '../comparison.js'
 import { printShape, type ShapeResult } from '../report.js'
 import { alternate } from '../rounds.js'
+import type { SuiteOptions } from '../suite-options.js'
 import { type Entry, entryOf, whyAbsent } from './candidates.js'
 import { measure } from './measure.js'
 import { type MessageShape, type Rival, SHAPES } from './shapes.js'
-
-export interface SuiteOptions {
-  readonly rounds: number
-  readonly seconds: number
-  /** Only what a target speaks of. */
-  readonly quick: boolean
-  /** And of that, of each shape the first. */
-  readonly isGlance: boolean
-  /** Only these candidates, if any, or these shapes. */
-  readonly only: readonly string[]
-  /** A folder: every process writes its CPU profile there, which slows all of them. */
-  readonly profiles: string | undefined
-}
 
 const US = 'troupe'
 

@@ -6,7 +6,7 @@ import { cpuMilliseconds } from '../../processes.js'
 import { printSection, type Section, table } from '../../report.js'
 import { alternate } from '../../rounds.js'
 import { type Estimate, ratio, spread as spreadOf } from '../../statistics.js'
-import type { SuiteOptions } from '../suite.js'
+import type { SuiteOptions } from '../../suite-options.js'
 
 /** What one load saw: ms in the queue, how uneven live connections were (greatest by mean), messages and CPU µs per connection. */
 interface Sample {
