@@ -10,6 +10,7 @@ import {
   UsageError,
 } from 'troupe'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../src/runtime/clock.js'
 import { echoCluster, rejection } from '../support/echo-cluster.js'
 import type { EchoContract } from './fixtures/echo-contract.js'
 
@@ -81,10 +82,14 @@ describe('a call', () => {
     })
   })
 
-  it('passes what remains of its deadline on to nested calls', async () => {
-    const remaining = await cluster.call(1, 'remainingAt', [2], { timeout: 700 })
-    expect(remaining).toBeGreaterThan(0)
-    expect(remaining).toBeLessThanOrEqual(700)
+  it('passes its deadline on to nested calls', async () => {
+    const { now } = systemClock()
+    const sent = now()
+    const [deadline, nested] = await cluster.call(1, 'deadlines', [2], { timeout: 700 })
+    expect(nested).toBe(deadline)
+    expect(deadline).toBeGreaterThan(sent + 699)
+    // Rounded up to a whole millisecond.
+    expect(deadline).toBeLessThan(now() + 701)
   })
 
   it('fails at once for a worker, a method or an inherited name that does not exist', async () => {

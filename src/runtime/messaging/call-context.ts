@@ -8,7 +8,10 @@ import { Numbered } from '../numbered.js'
 export interface CurrentCall {
   /** Fires when the caller gives up, its deadline passes, or the caller dies. Its reason says which. */
   readonly signal: AbortSignal
-  /** When the caller stops waiting, in ms on a clock that all processes of the cluster share; `Infinity` outside a call. */
+  /**
+   * When the caller stops waiting, in ms on a clock that all processes of the cluster share: a whole number, never
+   * sooner than the timeout asks and less than 1 ms later. `Infinity` outside a call.
+   */
   readonly deadline: number
   /** Milliseconds left until then. */
   readonly remaining: number
