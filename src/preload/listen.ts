@@ -191,7 +191,8 @@ export class ListenPath {
     link.sendNow(
       { kind: 'taken', id },
       {
-        written: () => {
+        written: (error) => {
+          if (error) return
           tellStep('acknowledged', connection)
           seat.take(client, frame)
           arrived()

@@ -1,4 +1,4 @@
-import { FROM_PEER, FROM_ROUTER, FROM_WORKER, fromCompact, type ListReaders, toCompact, toList } from './compact.js'
+import { FROM_PEER, FROM_ROUTER, FROM_WORKER, fromCompact, type ListReaders, toCompact } from './compact.js'
 import { isObject } from './frame-checks.js'
 import { downShapes, peerShapes, type Shapes, upShapes } from './frame-shapes.js'
 import { BATCH_TAG, type Batch, type DownFrame, type PeerFrame, type UpFrame } from './frames.js'
@@ -17,20 +17,15 @@ export function writeBatch<F>(frames: readonly F[]): Batch<F> {
   return { cmd: BATCH_TAG, frames }
 }
 
-/** The same as the text of one line, frames that have a short form in that (`compact.ts`). */
-export function batchText({ frames }: Batch<{ readonly kind: string }>): string {
-  let text = `{"cmd":"${BATCH_TAG}","frames":[`
+/** The same as the text of one line, frames that have a short form in that (`compact.ts`). `handle`: the number of one that comes along. */
+export function batchText({ frames }: Batch<{ readonly kind: string }>, handle?: number): string {
+  let text = `{"cmd":"${BATCH_TAG}",${handle === undefined ? '' : `"handle":${handle},`}"frames":[`
   for (let index = 0; index < frames.length; index++) {
     const frame = frames[index] as { readonly kind: string }
     if (index > 0) text += ','
     text += toCompact(frame) ?? JSON.stringify(frame)
   }
   return `${text}]}`
-}
-
-/** The same for a message that node makes the text of: one with a handle, or its answer. */
-export function batchForNode({ frames }: Batch<{ readonly kind: string }>): Batch<unknown> {
-  return writeBatch(frames.map((frame) => toList(frame) ?? frame))
 }
 
 /** Is this message ours at all? Everything else on the channel belongs to the user or to Node. */

@@ -14,8 +14,8 @@ import { isInlineText } from './payload-forms.js'
 
 /*
  * The frames that every call, every message of a channel and every connection needs, as lists: half as long as objects with the
- * same fields, and read in half the time. Written as text at once, so that a payload's own text goes in as it is; or by node, when a
- * handle comes along. All other frames are objects.
+ * same fields, and read in half the time. Written as text at once, so that a payload's own text goes in as it is. All other frames
+ * are objects.
  *
  *     ["call", id, to, method, payload, deadline, rest]
  *     ["invoke", route, from.id, from.incarnation, method, payload, deadline, rest]
@@ -42,20 +42,19 @@ export function toCompact(frame: { readonly kind: string }, payloadText: Payload
       return callText(frame as CallFrame, payloadText)
     case 'message':
       return messageText(frame as MessageFrame)
-    default: {
-      const list = toList(frame)
-      return list && JSON.stringify(list)
-    }
+    case 'connection':
+      return connectionText(frame as ConnectionFrame)
+    case 'taken':
+      return `["taken",${(frame as TakenFrame).id}]`
+    default:
+      return undefined
   }
 }
 
-/** The same, not written yet, of those frames whose message node makes the text of: they go with a handle, or in its answer. */
-export function toList(frame: { readonly kind: string }): readonly unknown[] | undefined {
-  if (frame.kind === 'taken') return ['taken', (frame as TakenFrame).id]
-  if (frame.kind !== 'connection') return undefined
-  const { id, connection, listener, head, peer } = frame as ConnectionFrame
-  const needed = ['connection', id, connection, listener]
-  return head === undefined && peer === undefined ? needed : [...needed, head ?? null, peer]
+function connectionText({ id, connection, listener, head, peer }: ConnectionFrame): string {
+  const rest =
+    head === undefined && peer === undefined ? '' : `,${JSON.stringify(head ?? null)},${JSON.stringify(peer ?? null)}`
+  return `["connection",${id},${connection},${listener}${rest}]`
 }
 
 function callText(frame: CallFrame, payloadText: PayloadText): string {

@@ -17,7 +17,7 @@ export type * from './frames/messaging.js'
  *
  * Times are milliseconds of the machine's monotonic clock, which all processes of one machine share.
  */
-export const PROTOCOL_VERSION = 5
+export const PROTOCOL_VERSION = 6
 
 /**
  * Node hands messages whose `cmd` begins with `NODE_` to `'internalMessage'` listeners alone. That is the property

@@ -10,12 +10,8 @@
  */
 export interface Transport<Out, In> {
   send(frame: Out): void
-  /**
-   * Sends a frame on its own, at once, ahead of what waits to be written. A `handle` (a socket) goes along as a duplicate:
-   * the sender still owns its own. `written` is called when the frame has left this process's memory, so that it will
-   * arrive whatever becomes of the sender; not at all when the link has ended.
-   */
-  sendNow(frame: Out, options?: { readonly handle?: unknown; readonly written?: () => void }): void
+  /** Sends a frame on its own, at once, ahead of what waits to be written. */
+  sendNow(frame: Out, options?: SendNowOptions): void
   receive(receiver: Receiver<In>): void
   readonly full: boolean
   /** Bytes of values that wait to be written, near enough: those of streams, which are not refused for it, too. */
@@ -27,9 +23,19 @@ export interface Transport<Out, In> {
   close(): void
 }
 
+export interface SendNowOptions {
+  /** A socket that goes along as a duplicate: the sender still owns its own, and keeps it open until `written`. */
+  readonly handle?: unknown
+  /**
+   * Called once, when the frame has left this process's memory: it will arrive whatever becomes of the sender, or, with an error, it
+   * will not. Not at all when the link has ended.
+   */
+  readonly written?: (error?: Error) => void
+}
+
 export interface Receiver<In> {
   frame(frame: In, handle?: unknown): void
-  /** A handle that was sent did not arrive: the other process had no descriptor left. Its frame is lost with it. */
+  /** A handle that was sent did not arrive: a process had no descriptor left for it. Its frame is lost with it. */
   handleLost?(): void
   /** The other side cannot be heard any more. */
   closed(): void

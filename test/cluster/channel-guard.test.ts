@@ -93,6 +93,7 @@ describe('a worker is killed alone, and replaced, that', () => {
     ],
     ['writes bytes that are no text', 'writeBytes', [new Uint8Array([0xff, 0, 1, 10])], /what is no message/],
     ['cuts a frame in two', 'write', ['{"cmd":"NODE_TROUPE","frames":[{"ki\nnd":1}]}\n'], /what is no message/],
+    ['writes a line like ours that is no JSON', 'write', ['{"cmd":"NODE_TROUPE",]\n'], /what is no message \(.*JSON/],
     ['writes an empty line', 'write', ['\n'], /what is no message/],
     [
       'writes a line without end',

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { assert, describe, expect, test } from 'vitest'
 import {
-  batchForNode,
   batchText,
   isBatch,
   type ReadBatch,
@@ -390,18 +389,14 @@ describe('as the text of one line', () => {
     }
   })
 
-  test('what may go with a socket is the same in a message that node makes the text of', () => {
+  test('names the handle that comes along, and what goes with one has a short form', () => {
     const peer = { address: '::1', port: 1, family: 'IPv6' }
     const names = { kind: 'connection', id: 1, connection: 2, listener: 3 } as const
     const frames = [names, { ...names, head: 'R0VU' }, { ...names, peer }, { ...names, head: 'R0VU', peer }]
-    const sent = JSON.parse(JSON.stringify(batchForNode(writeBatch(frames))))
-    expect(sent.frames[0]).toEqual(['connection', 1, 2, 3])
-    expect(readDownBatch(sent).frames).toEqual(frames)
-    const answer = JSON.parse(JSON.stringify(batchForNode(writeBatch([{ kind: 'taken', id: 1 }]))))
-    expect(answer.frames).toEqual([['taken', 1]])
-    expect(readUpBatch(answer).frames).toEqual([{ kind: 'taken', id: 1 }])
-    const bound = writeBatch([{ kind: 'bound', ref: 1 }])
-    expect(batchForNode(bound)).toEqual(bound)
+    const text = batchText(writeBatch(frames), 17)
+    expect(text).toMatch(/^{"cmd":"NODE_TROUPE","handle":17,"frames":\[\["connection",1,2,3\],/)
+    expect(readDownBatch(JSON.parse(text)).frames).toEqual(frames)
+    expect(batchText(writeBatch([{ kind: 'taken', id: 1 }]))).toBe('{"cmd":"NODE_TROUPE","frames":[["taken",1]]}')
   })
 
   const connection: unknown[] = ['connection', 1, 2, 3]

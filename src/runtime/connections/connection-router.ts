@@ -6,6 +6,7 @@ import type {
   LiveFrame,
 } from '../../protocol/frames.js'
 import type { Incarnation, ProcessRef, WorkerId } from '../../protocol/ids.js'
+import type { SendNowOptions } from '../../protocol/transport.js'
 import type { Clock } from '../clock.js'
 import { DropLog } from '../drop-log.js'
 import type { Limits, Timeouts } from '../limits.js'
@@ -44,7 +45,7 @@ interface AttachedWorker {
 /** What can be sent to a worker. */
 export interface ConnectionLink {
   send(frame: ConnectionDownFrame): void
-  sendNow(frame: ConnectionDownFrame, options: { readonly handle: unknown }): void
+  sendNow(frame: ConnectionDownFrame, options?: SendNowOptions): void
 }
 
 /**
@@ -99,7 +100,7 @@ export class ConnectionRouter {
         logger.warn(`worker ${ref.id} ${verdict}: it is killed, and its connections go to others`)
         fence(ref, verdict)
       },
-      send: (to, frame, handle) => this.#workers.get(to)?.link.sendNow(frame, { handle }),
+      send: (to, frame, handle, settled) => this.#workers.get(to)?.link.sendNow(frame, { handle, written: settled }),
       turnAway: ({ listener, connection }, why) => this.#turnAway(listener, connection, why),
     })
   }
@@ -166,7 +167,7 @@ export class ConnectionRouter {
       return seat && shared ? [{ ref: seat.query, listener: id }] : []
     })
     const awaited = { kind: 'awaited', ids: this.#handOffs.awaited(from), bounds } as const
-    this.#workers.get(from)?.link.sendNow(awaited, { handle: undefined })
+    this.#workers.get(from)?.link.sendNow(awaited)
   }
 
   stats(): ConnectionStats {

@@ -7,7 +7,8 @@ import type { Seat } from './listener.js'
 
 export interface OffersOptions {
   readonly clock: Clock
-  readonly send: (to: Incarnation, frame: ConnectionFrame, handle: unknown) => void
+  /** `settled`: the handle is on its way, or will not go. */
+  readonly send: (to: Incarnation, frame: ConnectionFrame, handle: unknown, settled: () => void) => void
 }
 
 interface Offer {
@@ -15,6 +16,8 @@ interface Offer {
   /** The program may have closed that server since, and have opened another. */
   readonly seat: Seat
   readonly since: number
+  /** Its handle may be closed: until then the system has still to send it, and the worker cannot have it. */
+  isSettled: boolean
 }
 
 /**
@@ -57,21 +60,25 @@ export class Offers {
     handOff.state = { kind: 'offered' }
     seat.offered++
     const number = ++this.#lastNumber
-    this.#offersTo(to).set(number, { handOff, seat, since: clock.now() })
+    const offer: Offer = { handOff, seat, since: clock.now(), isSettled: false }
+    this.#offersTo(to).set(number, offer)
     const text = head?.length ? Buffer.from(head.buffer, head.byteOffset, head.length).toString('base64') : undefined
     send(
       to,
       { kind: 'connection', id: number, connection: id, listener: listener.id, head: text, peer },
       connection.handle,
+      () => {
+        offer.isSettled = true
+      },
     )
     tellStep('offered', id, to)
   }
 
-  /** The worker has taken or refused it. Undefined when no such offer is open: it was closed before, or the worker made the number up. */
+  /** The worker has taken or refused it. Undefined when no such offer can have reached it: it was closed before, or the worker made the number up. */
   close(from: Incarnation, number: number): Offer | undefined {
     const offers = this.#open.get(from)
     const offer = offers?.get(number)
-    if (!offer) return undefined
+    if (!offer?.isSettled) return undefined
     offers?.delete(number)
     offer.seat.offered--
     return offer

@@ -1,7 +1,7 @@
 import { RECORDED_FRAMES } from '../../protocol/contract.js'
 import type { DownFrame, FrameRecord, UpFrame } from '../../protocol/frames.js'
 import type { WorkerId } from '../../protocol/ids.js'
-import type { Receiver, Transport } from '../../protocol/transport.js'
+import type { Receiver, SendNowOptions, Transport } from '../../protocol/transport.js'
 import { FlightRecorder, type TurnTime } from './flight-recorder.js'
 
 /** One message from or to a worker, without what it carried. */
@@ -77,7 +77,7 @@ export class RecordedLink implements Transport<DownFrame, UpFrame> {
     this.#link.send(frame)
   }
 
-  sendNow(frame: DownFrame, options?: { readonly handle?: unknown; readonly written?: () => void }): void {
+  sendNow(frame: DownFrame, options?: SendNowOptions): void {
     if (this.#end === undefined) this.#recorder.sent(frame)
     this.#link.sendNow(frame, options)
   }

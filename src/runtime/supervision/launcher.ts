@@ -82,9 +82,11 @@ export class ClusterLauncher implements Launcher {
     const told = { signals, limits, timeouts, countsRequests, directLinks }
     const identity = writeIdentity({ ...ref, primary: process.pid, ...told })
     const worker = cluster.fork({ ...processes.env, ...identity })
+    // Before the guard, which stands in front of whoever reads.
+    const channel = new NodeChannel(worker.process, lineLimit(limits.payload))
     guard(worker, ref, events, this.#options, this.#pace)
     this.#reap(worker)
-    return new ClusterChild(worker, events, this.#options)
+    return new ClusterChild(worker, channel, events, this.#options)
   }
 
   /** A folder that is to go with this process, however that ends. */
@@ -150,7 +152,12 @@ class ClusterChild implements Child {
   readonly #worker: Worker
   readonly #output: WorkerOutput
 
-  constructor(worker: Worker, events: ChildEvents, { processes, limits, logger, clock }: ClusterLauncherOptions) {
+  constructor(
+    worker: Worker,
+    channel: NodeChannel,
+    events: ChildEvents,
+    { processes, limits, logger, clock }: ClusterLauncherOptions,
+  ) {
     this.#worker = worker
     const { pid } = worker.process
     const drops = new DropLog(logger, clock)
@@ -161,7 +168,6 @@ class ClusterChild implements Child {
       onUnsendable: (error) => logger.error(`a frame for process ${pid} could not be sent`, error),
       onMalformed: (count) => drops.add('malformed', `dropped ${count} malformed frames from process ${pid}`),
     }
-    const channel = new NodeChannel(worker.process, lineLimit(limits.payload))
     this.link = new IpcTransport<DownFrame, UpFrame>(channel, options, standInFor)
     const forwarded = processes.stdio === undefined && !processes.silent
     const forward = (bytes: Buffer): void => void (forwarded && process.stderr.write(bytes))

@@ -1,6 +1,6 @@
 import { isBatch, type ReadBatch, writeBatch } from '../../protocol/codec.js'
 import type { Batch } from '../../protocol/frames.js'
-import type { Receiver, Transport } from '../../protocol/transport.js'
+import type { Receiver, SendNowOptions, Transport } from '../../protocol/transport.js'
 import { deferred } from '../deferred.js'
 import { closeHandle } from './channel-handle.js'
 import { Outbox } from './outbox.js'
@@ -85,13 +85,14 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     process.nextTick(this.#writeNow)
   }
 
-  sendNow(frame: Out, { handle, written }: { readonly handle?: unknown; readonly written?: () => void } = {}): void {
+  sendNow(frame: Out, { handle, written }: SendNowOptions = {}): void {
     if (!this.#open) return
     let isSent = false
     try {
       this.#channel.send?.(writeBatch([frame]), handle, undefined, (error) => {
         isSent = true
-        if (!error) written?.()
+        written?.(error ?? undefined)
+        if (error && handle !== undefined) this.#receiver?.handleLost?.()
       })
     } catch (error) {
       // What `written` throws is no failure to send.

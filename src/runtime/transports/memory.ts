@@ -1,4 +1,4 @@
-import type { Receiver, Transport } from '../../protocol/transport.js'
+import type { Receiver, SendNowOptions, Transport } from '../../protocol/transport.js'
 
 /**
  * A link inside one process: what one end sends arrives at the other in a later turn of `schedule`, in order. The primary's
@@ -64,7 +64,7 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
     this.#pass(frame, undefined)
   }
 
-  sendNow(frame: Out, { handle, written }: { readonly handle?: unknown; readonly written?: () => void } = {}): void {
+  sendNow(frame: Out, { handle, written }: SendNowOptions = {}): void {
     this.#pass(frame, handle)
     if (this.#open && written) queueMicrotask(written)
   }

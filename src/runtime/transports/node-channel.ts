@@ -1,14 +1,13 @@
-import type { EventEmitter } from 'node:events'
-import { batchForNode, batchText, isBatch } from '../../protocol/codec.js'
+import { batchText, isBatch } from '../../protocol/codec.js'
 import { BATCH_TAG, type Batch } from '../../protocol/frames.js'
 import { Numbered } from '../numbered.js'
 import { awaitsHandle, channelHandleOf } from './channel-handle.js'
-import { HandleAnswers, type InternalListener, readAnswer } from './handle-answers.js'
 import type { IpcChannel } from './ipc.js'
+import { type MessageEmitter, PipeReader } from './pipe-reader.js'
 import { PipeWriter } from './pipe-writer.js'
 
 /** A `ChildProcess`, or `process` in a child. */
-type NodeProcess = IpcChannel & object
+type NodeProcess = IpcChannel & MessageEmitter
 
 type OwnBatch = Batch<{ readonly kind: string }>
 
@@ -17,30 +16,31 @@ const STAND_IN = `{"cmd":"${BATCH_TAG}","line":`
 
 /**
  * Node's IPC channel, with our own text for our own messages, for which `process.send` would make JSON anew. A batch goes
- * straight to the pipe (`pipe-writer.ts`), but for two cases: while a socket is under way, since node keeps what follows behind
- * it, and until node has written a first message, from which the writer learns how. Then `process.send` is given a stand-in of
- * one number, which keeps the batch's place, and its text is put in where node hands the stand-in to the pipe. Where node keeps
- * its pipe elsewhere, batches are sent as objects.
- *
- * In a worker (`takesHandles`) it answers messages that bring a handle in node's place (`handle-answers.ts`).
+ * straight to the pipe (`pipe-writer.ts`), and is read there (`pipe-reader.ts`), a handle with it: node would let the next message
+ * wait until the other side has acknowledged that. There are two cases in which node sends: while a socket that it has sent is under
+ * way, since it keeps what follows behind it, and until it has written a first message, from which the writer learns how. Then
+ * `process.send` is given a stand-in of one number, which keeps the batch's place, and its text is put in where node hands the
+ * stand-in to the pipe. Where node keeps its pipe elsewhere, batches are sent as objects.
  */
 export class NodeChannel implements IpcChannel {
   readonly #process: NodeProcess
   /** None where node keeps its pipe elsewhere. */
-  readonly #pipe: PipeWriter | undefined
+  readonly #writer: PipeWriter | undefined
+  readonly #reader: PipeReader | undefined
   /** What node is given now. It writes that at once, or keeps it for when a socket has arrived at the other side. */
   #now: string | undefined
   /** What it has kept. */
   readonly #kept = new Numbered<string>()
   #last = 0
-  readonly #answers: HandleAnswers | undefined
+  #lastHandle = 0
 
+  /** `takesHandles`: in a worker, to whom they are sent. */
   constructor(process: NodeProcess, limit: number, { takesHandles = false } = {}) {
     this.#process = process
-    const answer = (message: object): void => void process.send?.(message, undefined, undefined, () => {})
-    this.#answers = takesHandles ? new HandleAnswers(answer) : undefined
     const pipe = channelHandleOf(process)
-    if (pipe) this.#pipe = new PipeWriter(pipe, limit, (given) => this.#textOf(given))
+    if (!pipe) return
+    this.#writer = new PipeWriter(pipe, limit, (given) => this.#textOf(given))
+    this.#reader = new PipeReader(process, pipe, takesHandles)
   }
 
   get connected(): boolean | undefined {
@@ -52,18 +52,15 @@ export class NodeChannel implements IpcChannel {
     if (!send) return true
     if (!isBatch(message)) return send.call(this.#process, message, handle, options, callback)
     const batch = message as OwnBatch
-    // What comes with a handle, node wraps in a message of its own.
-    if (handle !== undefined) return send.call(this.#process, batchForNode(batch), handle, options, callback)
-    const answer = this.#answers?.answerWith(batch)
-    if (answer || !this.#pipe) {
-      const taken = send.call(this.#process, answer ?? batch, undefined, options, callback)
-      if (answer) this.#answers?.answered()
-      return taken
+    const writer =
+      connected && this.#writer?.isReady && awaitsHandle(this.#process) === false ? this.#writer : undefined
+    if (handle !== undefined) {
+      if (!writer) return send.call(this.#process, batch, handle, options, callback)
+      return writer.write(`${batchText(batch, ++this.#lastHandle)}\n`, callback, handle)
     }
-    const text = batchText(batch)
-    if (connected && this.#pipe.isReady && awaitsHandle(this.#process) === false)
-      return this.#pipe.write(`${text}\n`, callback)
-    return this.#sendInTurn(text, callback)
+    if (writer) return writer.write(`${batchText(batch)}\n`, callback)
+    if (!this.#writer) return send.call(this.#process, batch, undefined, options, callback)
+    return this.#sendInTurn(batchText(batch), callback)
   }
 
   #sendInTurn(text: string, callback: (error: Error | null) => void): boolean {
@@ -78,17 +75,14 @@ export class NodeChannel implements IpcChannel {
     }
   }
 
-  on(event: 'internalMessage', listener: InternalListener): void
+  on(event: 'internalMessage', listener: (message: unknown, handle?: unknown) => void): void
   on(event: 'disconnect', listener: () => void): void
-  on(event: 'internalMessage' | 'disconnect', listener: InternalListener & (() => void)): void {
-    const answers = this.#answers
+  on(
+    event: 'internalMessage' | 'disconnect',
+    listener: ((message: unknown, handle?: unknown) => void) & (() => void),
+  ): void {
     if (event === 'disconnect') this.#process.on(event, listener)
-    else if (!answers) this.#process.on(event, (message, handle) => listener(readAnswer(message), handle))
-    else {
-      // Before node's own.
-      const emitter = this.#process as unknown as EventEmitter
-      emitter.prependListener(event, (message: unknown, handle?: unknown) => answers.take(message, handle, listener))
-    }
+    else this.#process.on(event, (message, handle) => listener(message, handle ?? this.#reader?.handleOf(message)))
   }
 
   #textOf(given: string): string {

@@ -34,11 +34,14 @@ export class PipeWriter {
     return this.#WriteRequest !== undefined
   }
 
-  /** Calls back when the text is in the pipe: at once if it fits. False: the pipe takes no more until the callback, which is then still to come. */
-  write(text: string, callback: (error: Error | null) => void): boolean {
+  /**
+   * Calls back when the text is in the pipe: at once if it fits. False: the pipe takes no more until the callback, which is
+   * then still to come. A `handle` goes along, and may not be closed before.
+   */
+  write(text: string, callback: (error: Error | null) => void, handle?: unknown): boolean {
     if (!this.#WriteRequest) throw new Error('Expected `isReady` before `write`')
     const request = new this.#WriteRequest()
-    const status = this.#give(request, text, undefined)
+    const status = this.#give(request, text, handle)
     const left = this.#pipe.writeQueueSize ?? 0
     // Later, as there may be much in the pipe too: a callback before `false` would be missed.
     if (status !== 0) process.nextTick(callback, failed(status))

@@ -1,4 +1,4 @@
-import type { Receiver, Transport } from '../../protocol/transport.js'
+import type { Receiver, SendNowOptions, Transport } from '../../protocol/transport.js'
 import { deferred } from '../deferred.js'
 import type { ByteStream } from './byte-stream.js'
 import type { StandInFor } from './ipc.js'
@@ -90,7 +90,7 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
   }
 
   /** There are no handles on a stream of bytes. */
-  sendNow(frame: Out, { written }: { readonly written?: () => void } = {}): void {
+  sendNow(frame: Out, { written }: SendNowOptions = {}): void {
     if (!this.#open) return
     this.#sendBatch([frame])
     if (written) void Promise.resolve(this.flushed()).then(() => this.#open && written())

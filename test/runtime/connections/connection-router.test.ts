@@ -27,7 +27,10 @@ class FakeWorker {
     const push = (frame: ConnectionDownFrame, handle?: unknown): void => void this.received.push({ frame, handle })
     router.attach(ref(id, incarnation), {
       send: (frame) => push(frame),
-      sendNow: (frame, { handle }) => push(frame, handle),
+      sendNow(frame, { handle, written } = {}) {
+        push(frame, handle)
+        written?.()
+      },
     })
   }
 

@@ -397,6 +397,19 @@ describe('what cannot be written', () => {
     expect(refused).toEqual([])
   })
 
+  test('with a handle that could not be sent is told, as one that has got lost is', () => {
+    const { channel, transport } = narrow()
+    const told: unknown[] = []
+    transport.receive({ frame: () => {}, closed: () => {}, handleLost: () => told.push('lost') })
+    channel.send = (_message, handle, _options, callback) => {
+      callback(handle === 'broken' ? new Error('no descriptor') : null)
+      return true
+    }
+    const written = (error?: Error): void => void told.push(error?.message ?? 'written')
+    for (const handle of ['whole', 'broken']) transport.sendNow(cancel(1), { handle, written })
+    expect(told).toEqual(['written', 'no descriptor', 'lost'])
+  })
+
   test('does not leave a congestion that was there without an end', async () => {
     const { channel, transport } = narrow()
     channel.congested = true

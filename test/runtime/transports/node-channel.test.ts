@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -20,9 +20,12 @@ function fakeProcess(hasPipe = true) {
     /** Bytes that it has not taken; none where node does not say. */
     writeQueueSize: undefined as number | undefined,
     status: 0,
-    writeUtf8String(request: WriteRequest, text: string) {
+    /** What went along. */
+    handles: [] as unknown[],
+    writeUtf8String(request: WriteRequest, text: string, handle?: unknown) {
       requests.push(request)
       written.push(text)
+      if (handle !== undefined) pipe.handles.push(handle)
       return pipe.status
     },
   }
@@ -42,6 +45,7 @@ function fakeProcess(hasPipe = true) {
       return true
     }),
     on() {},
+    emit: () => true,
   }
   /** The socket has arrived. */
   const readOn = (): void => {
@@ -53,7 +57,6 @@ function fakeProcess(hasPipe = true) {
 }
 
 const cancel = (id: number): UpFrame => ({ kind: 'cancel', id })
-const taken = (id: number): UpFrame => ({ kind: 'taken', id })
 const call: UpFrame = {
   kind: 'call',
   id: 1,
@@ -65,6 +68,17 @@ const call: UpFrame = {
 
 function send(channel: NodeChannel, ...frames: UpFrame[]): void {
   channel.send(writeBatch(frames), undefined, undefined, () => {})
+}
+
+/** Node has written once to a pipe that says what it has not taken. */
+function warm({ limit = 1_000 } = {}) {
+  const fake = fakeProcess()
+  fake.pipe.writeQueueSize = 0
+  const channel = new NodeChannel(fake.process, limit)
+  fake.process.send('the first')
+  fake.process.send.mockClear()
+  fake.written.length = 0
+  return { channel, ...fake }
 }
 
 describe('a batch', () => {
@@ -123,16 +137,6 @@ describe('a batch', () => {
 })
 
 describe('past `process.send`', () => {
-  /** Node has written once to a pipe that says what it has not taken. */
-  function warm({ limit = 1_000 } = {}) {
-    const fake = fakeProcess()
-    fake.pipe.writeQueueSize = 0
-    const channel = new NodeChannel(fake.process, limit)
-    fake.process.send('the first')
-    fake.process.send.mockClear()
-    fake.written.length = 0
-    return { channel, ...fake }
-  }
   const sendTold = (channel: NodeChannel, ...ids: number[]) => {
     const told: (Error | null)[] = []
     const taken = channel.send(writeBatch(ids.map(cancel)), undefined, undefined, (error) => told.push(error))
@@ -239,106 +243,52 @@ describe('whatever is sent on the channel', () => {
   )
 })
 
-describe('a handle that comes with a batch', () => {
-  type Listener = (message: unknown, handle?: unknown) => void
-
-  /** A worker's process, with a listener of node's own, which answers what came with a socket. */
-  function worker() {
-    const listeners: Listener[] = []
-    const sent: unknown[] = []
-    let isRefused = false
-    const refuse = (): void => {
-      isRefused = true
-    }
-    const process = {
-      connected: true,
-      send: (message: unknown, _handle: unknown, _options: undefined, callback: Callback) => {
-        if (isRefused) {
-          isRefused = false
-          throw new RangeError('too large')
-        }
-        sent.push(message)
-        callback(null)
-        return true
-      },
-      on: (_: string, listener: Listener) => listeners.push(listener),
-      prependListener: (_: string, listener: Listener) => listeners.unshift(listener),
-    }
-    process.on('internalMessage', (message) => {
-      if ((message as { cmd: string }).cmd === 'NODE_HANDLE') sent.push('answer of node')
-    })
-    const heard: unknown[] = []
-    const channel = new NodeChannel(process, 1_000, { takesHandles: true })
-    const arrive = (message: object, handle?: object): void => {
-      for (const listener of listeners) listener(message, handle)
-    }
-    return { channel, sent, heard, arrive, refuse }
-  }
-  const wrapped = (msg: unknown) => ({ cmd: 'NODE_HANDLE', type: 'net.Native', msg })
+describe('a batch with a handle', () => {
   const socket = { close() {} }
+  const sendAlong = (channel: NodeChannel, id: number): void =>
+    void channel.send(writeBatch([cancel(id)]), socket, undefined, () => {})
 
-  test('is answered by the first word of it that is sent meanwhile, and the next goes by itself', () => {
-    const { channel, sent, heard, arrive } = worker()
-    channel.on('internalMessage', (message, handle) => {
-      heard.push(message, handle)
-      send(channel, cancel(1))
-      send(channel, taken(2))
-      send(channel, taken(3))
-    })
-    arrive(wrapped(writeBatch([cancel(7)])), socket)
-    expect(heard).toEqual([writeBatch([cancel(7)]), socket])
-    // What is not of the connection keeps its place behind what node holds back.
-    const answer = { cmd: 'NODE_HANDLE_ACK', frames: [['taken', 2]] }
-    expect(sent).toEqual([writeBatch([cancel(1)]), answer, writeBatch([taken(3)])])
-  })
-
-  test('is answered when nothing is sent, and when its listener fails', () => {
-    const { channel, sent, arrive } = worker()
-    let fails = false
-    channel.on('internalMessage', () => {
-      if (fails) throw new Error('no')
-    })
-    arrive(wrapped(writeBatch([cancel(7)])), socket)
-    fails = true
-    expect(() => arrive(wrapped(writeBatch([cancel(7)])), socket)).toThrow('no')
-    expect(sent).toEqual([{ cmd: 'NODE_HANDLE_ACK' }, { cmd: 'NODE_HANDLE_ACK' }])
-  })
-
-  test('is answered when what is said of it cannot be sent', () => {
-    const { channel, sent, arrive, refuse } = worker()
-    channel.on('internalMessage', () => {
-      refuse()
-      expect(() => send(channel, taken(2))).toThrow('too large')
-    })
-    arrive(wrapped(writeBatch([cancel(7)])), socket)
-    expect(sent).toEqual([{ cmd: 'NODE_HANDLE_ACK' }])
-  })
-
-  test("is node's to answer when it did not come along, or the message is the program's", () => {
-    const { channel, sent, heard, arrive } = worker()
-    channel.on('internalMessage', (message) => heard.push((message as { cmd: string }).cmd))
-    arrive(wrapped(writeBatch([cancel(7)])))
-    arrive(wrapped('hello'), socket)
-    arrive({ cmd: 'NODE_HANDLE', type: 'net.Socket', msg: writeBatch([cancel(7)]) }, socket)
-    expect(sent).toEqual(Array(3).fill('answer of node'))
-    expect(heard).toEqual(Array(3).fill('NODE_HANDLE'))
-  })
-
-  test('the primary reads what its answer brings, and leaves others as they are', () => {
-    const heard: unknown[] = []
-    let tell: Listener = () => {}
-    const process = { connected: true, on: (_: string, listener: Listener) => (tell = listener) }
-    new NodeChannel(process, 1_000).on('internalMessage', (message) => heard.push(message))
-    tell({ cmd: 'NODE_HANDLE_ACK', frames: [cancel(1)] })
-    tell({ cmd: 'NODE_HANDLE_ACK', frames: 'none' })
-    tell({ cmd: 'NODE_HANDLE_NACK' })
-    tell(null)
-    expect(heard).toEqual([
-      writeBatch([cancel(1)]),
-      { cmd: 'NODE_HANDLE_ACK', frames: 'none' },
-      { cmd: 'NODE_HANDLE_NACK' },
-      null,
+  test('goes straight to the pipe, and says which of them it is', () => {
+    const { channel, process, pipe, written } = warm()
+    sendAlong(channel, 7)
+    sendAlong(channel, 8)
+    expect(written).toEqual([
+      '{"cmd":"NODE_TROUPE","handle":1,"frames":[{"kind":"cancel","id":7}]}\n',
+      '{"cmd":"NODE_TROUPE","handle":2,"frames":[{"kind":"cancel","id":8}]}\n',
     ])
+    expect(pipe.handles).toEqual([socket, socket])
+    expect(process.send).not.toHaveBeenCalled()
+  })
+
+  test.each<[string, (fake: ReturnType<typeof warm>) => unknown]>([
+    ["while one of node's is under way", ({ process }) => Object.assign(process, { _handleQueue: [] })],
+    ['when the channel is closed', ({ process }) => Object.assign(process, { connected: false })],
+  ])('is for node to send %s', (_, change) => {
+    const fake = warm()
+    change(fake)
+    sendAlong(fake.channel, 7)
+    expect(fake.process.send).toHaveBeenCalledExactlyOnceWith(
+      writeBatch([cancel(7)]),
+      socket,
+      undefined,
+      expect.any(Function),
+    )
+    expect(fake.pipe.handles).toEqual([])
+  })
+
+  test('comes out with it, whoever has read it', async () => {
+    const { pipe } = fakeProcess()
+    const process = Object.assign(new EventEmitter(), { connected: true, [Symbol('kChannelHandle')]: pipe })
+    const heard: unknown[] = []
+    new NodeChannel(process, 1_000, { takesHandles: true }).on('internalMessage', (message, handle) => {
+      heard.push(message, handle)
+    })
+    process.emit('internalMessage', writeBatch([cancel(1)]), socket)
+    Object.assign(pipe, { pendingHandle: socket })
+    const line = { cmd: BATCH_TAG, handle: 1, frames: [] }
+    ;(pipe.onread as (buffer: ArrayBuffer) => void)(Uint8Array.from(Buffer.from(`${JSON.stringify(line)}\n`)).buffer)
+    await new Promise(setImmediate)
+    expect(heard).toEqual([writeBatch([cancel(1)]), socket, line, socket])
   })
 })
 
