@@ -192,7 +192,12 @@ export class ListenPath {
       { kind: 'taken', id },
       {
         written: (error) => {
-          if (error) return
+          // The primary has been told nothing, so that another gets it.
+          if (error) {
+            client.close()
+            seat.takeBack()
+            return arrived()
+          }
           tellStep('acknowledged', connection)
           seat.take(client, frame)
           arrived()

@@ -132,6 +132,11 @@ export class ServerSeat {
     this.#promised++
   }
 
+  /** The promise could not be told. */
+  takeBack(): void {
+    this.#promised--
+  }
+
   /** Gives the server a connection that was promised to the primary, as if it had accepted it itself. */
   take(client: ClientHandle, { head, peer }: ConnectionFrame): void {
     const { handle, server } = this.#options

@@ -17,7 +17,10 @@ export function writeBatch<F>(frames: readonly F[]): Batch<F> {
   return { cmd: BATCH_TAG, frames }
 }
 
-/** The same as the text of one line, frames that have a short form in that (`compact.ts`). `handle`: the number of one that comes along. */
+/**
+ * The same as the text of one line, frames that have a short form in that (`compact.ts`). `handle`: the number by which the reader
+ * finds the handle that is sent with it.
+ */
 export function batchText({ frames }: Batch<{ readonly kind: string }>, handle?: number): string {
   let text = `{"cmd":"${BATCH_TAG}",${handle === undefined ? '' : `"handle":${handle},`}"frames":[`
   for (let index = 0; index < frames.length; index++) {

@@ -52,9 +52,9 @@ export function toCompact(frame: { readonly kind: string }, payloadText: Payload
 }
 
 function connectionText({ id, connection, listener, head, peer }: ConnectionFrame): string {
-  const rest =
-    head === undefined && peer === undefined ? '' : `,${JSON.stringify(head ?? null)},${JSON.stringify(peer ?? null)}`
-  return `["connection",${id},${connection},${listener}${rest}]`
+  const needed = `["connection",${id},${connection},${listener}`
+  if (peer) return `${needed},${JSON.stringify(head ?? null)},${JSON.stringify(peer)}]`
+  return head === undefined ? `${needed}]` : `${needed},${JSON.stringify(head)}]`
 }
 
 function callText(frame: CallFrame, payloadText: PayloadText): string {

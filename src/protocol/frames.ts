@@ -27,6 +27,8 @@ export const BATCH_TAG = 'NODE_TROUPE'
 
 export interface Batch<F> {
   readonly cmd: typeof BATCH_TAG
+  /** The number of the handle that came with it, among those of this channel. */
+  readonly handle?: number
   readonly frames: readonly F[]
 }
 

@@ -24,18 +24,19 @@ export interface Transport<Out, In> {
 }
 
 export interface SendNowOptions {
-  /** A socket that goes along as a duplicate: the sender still owns its own, and keeps it open until `written`. */
+  /** A socket that goes along as a duplicate: the sender still owns its own, which the system may have still to send until `written`. */
   readonly handle?: unknown
   /**
    * Called once, when the frame has left this process's memory: it will arrive whatever becomes of the sender, or, with an error, it
-   * will not. Not at all when the link has ended.
+   * will not. Perhaps not at all when the link has ended.
    */
   readonly written?: (error?: Error) => void
 }
 
 export interface Receiver<In> {
+  /** A frame may come without the handle that it was sent with, when this process had no descriptor left. */
   frame(frame: In, handle?: unknown): void
-  /** A handle that was sent did not arrive: a process had no descriptor left for it. Its frame is lost with it. */
+  /** A handle that was sent did not arrive, nor did its frame: the other process had no descriptor left, or it could not be written. */
   handleLost?(): void
   /** The other side cannot be heard any more. */
   closed(): void

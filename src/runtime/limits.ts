@@ -24,7 +24,7 @@ export interface Limits {
   readonly connections: number
   /** Connections sent to one worker that it has not taken yet. Default 4. */
   readonly handoffs: number
-  /** Bytes of a first request that a sticky policy reads for its head. Over it: 431. Default 16 384. */
+  /** Bytes of a first request that a sticky policy reads for its head. Over it: 431. Default 16 384, at most 524 288. */
   readonly peek: number
 }
 

@@ -89,6 +89,9 @@ export interface ReadOptions extends PrimarySettings {
   readonly logger: Logger
 }
 
+/** Bytes of a head, in base64 less than the shortest line that a channel may be limited to (`lineLimit`). */
+const MOST_PEEK = 512 * 1024
+
 const PROCESS_OPTIONS = [
   'exec',
   'args',
@@ -135,7 +138,7 @@ export function readOptions<C extends AnyContract>(options: ClusterOptions<C>): 
     restart: readRestart(options.restart ?? {}),
     recycle: readRecycle(options.recycle ?? {}),
     timeouts: readTimeouts(options.timeouts),
-    limits: readAll(options.limits, DEFAULT_LIMITS, 'limits', expectPositiveInteger),
+    limits: readLimits(options.limits),
     signals: expectBoolean(options.signals ?? false, 'signals'),
     directLinks: expectBoolean(options.directLinks ?? true, 'directLinks'),
     logger: readLogger(options.logger),
@@ -152,6 +155,15 @@ function readTimeouts(options: ClusterOptions['timeouts']): Timeouts {
       `Expected \`timeouts.blocked\` to be no less than \`timeouts.heartbeat\`, got ${blocked} and ${heartbeat}: a worker is taken out of rotation before it is killed`,
     )
   return timeouts
+}
+
+function readLimits(options: ClusterOptions['limits']): Limits {
+  const limits = readAll(options, DEFAULT_LIMITS, 'limits', expectPositiveInteger)
+  if (limits.peek > MOST_PEEK)
+    throw new UsageError(
+      `Expected \`limits.peek\` to be at most ${MOST_PEEK}, got ${limits.peek}: a head goes to its worker in one message`,
+    )
+  return limits
 }
 
 /** The program's logger, so that one that throws cannot break what reports to it. */

@@ -175,27 +175,33 @@ it('goes to another when its worker dies with it on its way, also one that had m
   expect(await exit).toMatchObject({ pid, signal: 'SIGKILL' })
 })
 
-it('takes one message each way, and node does not wait for any other', async () => {
-  const { port } = await start({ workers: 1, balance: POLICIES[0].balance })
-  const answers: unknown[] = []
-  const given: unknown[] = []
+/** What node is given to send along with a message, to any worker. */
+function sentByNode(): unknown[] {
+  const handles: unknown[] = []
   for (const worker of Object.values(nodeCluster.workers ?? {})) {
     const { process: child } = worker as Worker
-    child.on('internalMessage', ({ cmd, frames }: { cmd: string; frames?: unknown[] }) => {
-      if (cmd.startsWith('NODE_HANDLE') || JSON.stringify(frames).includes('taken')) answers.push({ cmd, frames })
-    })
-    // What node sends with a handle is passed to this.
     const { send } = child
     child.send = (...sent: unknown[]) => {
-      given.push(sent[1])
+      if (sent[1] !== undefined) handles.push(sent[1])
       return Reflect.apply(send, child, sent)
     }
   }
+  return handles
+}
+
+it('is answered by one message, and node has no part in it', async () => {
+  const { port } = await start({ workers: 1, balance: POLICIES[0].balance })
+  const handles = sentByNode()
+  const answers: unknown[] = []
+  for (const worker of Object.values(nodeCluster.workers ?? {}))
+    worker?.process.on('internalMessage', ({ cmd, frames }: { cmd: string; frames?: unknown[] }) => {
+      if (cmd.startsWith('NODE_HANDLE') || JSON.stringify(frames).includes('taken')) answers.push({ cmd, frames })
+    })
   const count = 20
   for (let index = 0; index < count; index++) await ask(port)
   await expect.poll(() => answers.length, SOON).toBe(count)
   for (const answer of answers) expect(answer).toEqual({ cmd: 'NODE_TROUPE', frames: [['taken', expect.any(Number)]] })
-  expect(given.filter((handle) => handle !== undefined)).toEqual([])
+  expect(handles).toEqual([])
 })
 
 describe('many connections at once', () => {
@@ -241,6 +247,7 @@ describe('many connections at once', () => {
 
   it('each keep their own first bytes, among messages so large that their lines come in pieces', async () => {
     const { cluster, port } = await start({ balance: { cookie: 'sid' }, limits: { handoffs: 32 } })
+    const handles = sentByNode()
     const children = Object.values(nodeCluster.workers ?? {}).map((worker) => (worker as Worker).process)
     const one = async (index: number): Promise<void> => {
       for (const child of children) child.send({ pad: 'x'.repeat(50_000 + index * 997) })
@@ -249,6 +256,7 @@ describe('many connections at once', () => {
     for (let round = 0; round < 4; round++)
       await Promise.all(Array.from({ length: 40 }, (_, index) => one(round * 40 + index)))
     expect(cluster.stats().connections).toMatchObject({ handedOver: 160, rerouted: 0, lost: 0, turnedAway: 0 })
+    expect(handles).toEqual([])
   })
 
   it('leave a frozen worker with as many as it may have; the others are answered at once, and those when it is dead', async () => {

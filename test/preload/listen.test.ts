@@ -54,7 +54,13 @@ function setUp({ handoffs = 4 } = {}) {
   asWorker._getServer = nodesOwn
   const sent: (UpFrame & ConnectionUpFrame)[] = []
   /** Acknowledgements that are not in the pipe yet. */
-  const unwritten: (() => void)[] = []
+  const unwritten: ((error?: Error) => void)[] = []
+  /** Connections that the servers are told to wait for. */
+  let expected = 0
+  const expect = (): (() => void) => {
+    expected++
+    return () => void expected--
+  }
   const clock = new FakeClock()
   const path = new ListenPath({
     link: {
@@ -72,14 +78,14 @@ function setUp({ handoffs = 4 } = {}) {
     },
     clock,
     warnings: new DropLog({ warn: () => {}, error: () => {} }, clock),
-    servers: { asked: () => {}, expect: () => () => {} } as unknown as ServerRegistry,
+    servers: { asked: () => {}, expect } as unknown as ServerRegistry,
     handoffs,
     stickySeat: () => {},
   })
   /** What was sent since this was asked last. */
   const news = (): ConnectionUpFrame[] => sent.splice(0)
-  const write = (): void => {
-    for (const written of unwritten.splice(0)) written()
+  const write = (error?: Error): void => {
+    for (const written of unwritten.splice(0)) written(error)
   }
   const bound = (frame: Partial<BoundFrame>, handle?: unknown): void =>
     path.receive({ kind: 'bound', ref: 1, listener: 7, path: 'hand-off', sockname: { port: 4711 }, ...frame }, handle)
@@ -92,7 +98,7 @@ function setUp({ handoffs = 4 } = {}) {
   }
   const hand = (id: number, client: unknown = new FakeClient(), listener = 7): void =>
     path.receive({ kind: 'connection', id, connection: 100 + id, listener }, client)
-  return { path, news, write, bound, listening, hand }
+  return { path, news, write, bound, listening, hand, expected: () => expected }
 }
 
 class FakeClient {
@@ -221,6 +227,26 @@ describe('a connection that is handed over', () => {
     hand(1)
     expect(news()).toEqual([{ kind: 'taken', id: 1 }])
     expect(server._connections).toBe(0)
+    write()
+    expect(server._connections).toBe(1)
+    server.handle?.close()
+  })
+
+  test('is let go of when its acknowledgement cannot be written: the primary gives it to another', () => {
+    const { listening, hand, write, expected } = setUp()
+    const server = listening()
+    server.maxConnections = 1
+    const client = new FakeClient()
+    hand(1, client)
+    expect(expected()).toBe(1)
+    write(new Error('the pipe is broken'))
+    expect({ closed: client.closed, open: server._connections, expected: expected() }).toEqual({
+      closed: 1,
+      open: 0,
+      expected: 0,
+    })
+    // Its room is free again.
+    hand(2)
     write()
     expect(server._connections).toBe(1)
     server.handle?.close()

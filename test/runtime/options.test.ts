@@ -195,6 +195,7 @@ describe('a wrong option is refused with what it should be and what it is', () =
     ],
     [{ timeouts: { calls: 1 } }, 'Unknown option `timeouts.calls`. Known are `timeouts.call`, '],
     [{ limits: { mailbox: 0 } }, 'Expected `limits.mailbox` to be a positive integer, got 0'],
+    [{ limits: { peek: 524_289 } }, 'Expected `limits.peek` to be at most 524288, got 524289: a head goes '],
     [{ limits: { queue: 1 } }, 'Unknown option `limits.queue`. Known are `limits.mailbox`, '],
     [{ exec: '' }, 'Expected `exec` to be a path or a file: URL, got ""'],
     [{ exec: 5 }, 'Expected `exec` to be a path or a file: URL, got 5'],

@@ -60,10 +60,10 @@ export function setUpHandOffs(limits: Partial<Limits> = {}, timeouts: Partial<Ti
     limits: { ...DEFAULT_LIMITS, ...limits },
     timeouts: { ...DEFAULT_TIMEOUTS, ...timeouts },
     drops: new DropLog(logger, clock),
-    send(to, frame, handle, settled) {
+    send(to, frame, { handle, written = () => {} }) {
       sent.push({ to, frame, handle })
-      if (pipe.isOpen) settled()
-      else pipe.waiting.push(settled)
+      if (pipe.isOpen) written()
+      else pipe.waiting.push(written)
     },
     fence: (ref) => void fenced.push(ref),
     turnAway: ({ connection }) => void (connection as FakeConnection).ends.push(AWAY),

@@ -100,7 +100,7 @@ export class ConnectionRouter {
         logger.warn(`worker ${ref.id} ${verdict}: it is killed, and its connections go to others`)
         fence(ref, verdict)
       },
-      send: (to, frame, handle, settled) => this.#workers.get(to)?.link.sendNow(frame, { handle, written: settled }),
+      send: (to, frame, options) => this.#workers.get(to)?.link.sendNow(frame, options),
       turnAway: ({ listener, connection }, why) => this.#turnAway(listener, connection, why),
     })
   }

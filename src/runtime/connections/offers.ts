@@ -1,5 +1,6 @@
 import type { ConnectionFrame } from '../../protocol/frames.js'
 import type { Incarnation } from '../../protocol/ids.js'
+import type { SendNowOptions } from '../../protocol/transport.js'
 import type { Clock } from '../clock.js'
 import type { HandOff } from './hand-off.js'
 import { tellStep } from './hand-off-steps.js'
@@ -7,8 +8,7 @@ import type { Seat } from './listener.js'
 
 export interface OffersOptions {
   readonly clock: Clock
-  /** `settled`: the handle is on its way, or will not go. */
-  readonly send: (to: Incarnation, frame: ConnectionFrame, handle: unknown, settled: () => void) => void
+  readonly send: (to: Incarnation, frame: ConnectionFrame, options: SendNowOptions) => void
 }
 
 interface Offer {
@@ -16,8 +16,8 @@ interface Offer {
   /** The program may have closed that server since, and have opened another. */
   readonly seat: Seat
   readonly since: number
-  /** Its handle may be closed: until then the system has still to send it, and the worker cannot have it. */
-  isSettled: boolean
+  /** Its frame has left this process, or never will. Until then no answer can be about it, and its handle must stay open. */
+  isWritten: boolean
 }
 
 /**
@@ -60,31 +60,33 @@ export class Offers {
     handOff.state = { kind: 'offered' }
     seat.offered++
     const number = ++this.#lastNumber
-    const offer: Offer = { handOff, seat, since: clock.now(), isSettled: false }
+    const offer: Offer = { handOff, seat, since: clock.now(), isWritten: false }
     this.#offersTo(to).set(number, offer)
     const text = head?.length ? Buffer.from(head.buffer, head.byteOffset, head.length).toString('base64') : undefined
     send(
       to,
       { kind: 'connection', id: number, connection: id, listener: listener.id, head: text, peer },
-      connection.handle,
-      () => {
-        offer.isSettled = true
+      {
+        handle: connection.handle,
+        written() {
+          offer.isWritten = true
+        },
       },
     )
     tellStep('offered', id, to)
   }
 
-  /** The worker has taken or refused it. Undefined when no such offer can have reached it: it was closed before, or the worker made the number up. */
+  /** The worker has taken or refused it. Undefined when there is none that it can have: closed before, not written yet, or made up. */
   close(from: Incarnation, number: number): Offer | undefined {
     const offers = this.#open.get(from)
     const offer = offers?.get(number)
-    if (!offer?.isSettled) return undefined
+    if (!offer?.isWritten) return undefined
     offers?.delete(number)
     offer.seat.offered--
     return offer
   }
 
-  /** The worker is gone, and its seats with it, so that nothing is counted back. Gives what it had not answered, oldest first. */
+  /** The worker is gone, its channel and its seats with it: nothing is still to be sent, and nothing is counted back. Gives what it had not answered, oldest first. */
   closeAll(from: Incarnation): HandOff[] {
     const offers = this.#open.get(from)
     this.#open.delete(from)

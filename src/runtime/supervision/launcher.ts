@@ -82,7 +82,7 @@ export class ClusterLauncher implements Launcher {
     const told = { signals, limits, timeouts, countsRequests, directLinks }
     const identity = writeIdentity({ ...ref, primary: process.pid, ...told })
     const worker = cluster.fork({ ...processes.env, ...identity })
-    // Before the guard, which stands in front of whoever reads.
+    // Before the guard, which has to catch what reading throws.
     const channel = new NodeChannel(worker.process, lineLimit(limits.payload))
     guard(worker, ref, events, this.#options, this.#pace)
     this.#reap(worker)

@@ -1,6 +1,12 @@
 import type { EventEmitter } from 'node:events'
 import { BATCH_TAG } from '../../protocol/frames.js'
-import { awaitsHandle, type ChannelHandle, channelHandleOf, closeHandle } from './channel-handle.js'
+import {
+  awaitsHandle,
+  type ChannelHandle,
+  channelHandleOf,
+  closeHandle,
+  type MessageEmitter,
+} from './channel-handle.js'
 import { HeldEvents } from './held-events.js'
 import { LineMeter } from './line-limit.js'
 import { judge, type NodeMessage } from './node-messages.js'
@@ -19,9 +25,6 @@ export interface ChannelGuardOptions {
   readonly listenerThrew: (error: unknown) => void
 }
 
-/** What is used of a `ChildProcess`. */
-export type GuardedChild = Pick<EventEmitter, 'emit'>
-
 /**
  * Stands between a worker's channel and node's code in the primary. What a worker writes there, node parses and believes:
  * a line that is no JSON, or a message that contradicts node's own state, throws where only `uncaughtException` could catch
@@ -30,7 +33,7 @@ export type GuardedChild = Pick<EventEmitter, 'emit'>
  * of it is read from then on, and whoever made the guard is told once, to kill it. What is merely forged is dropped.
  */
 export class ChannelGuard {
-  readonly #child: GuardedChild
+  readonly #child: MessageEmitter
   readonly #options: ChannelGuardOptions
   readonly #emit: EventEmitter['emit']
   readonly #lines = new LineMeter()
@@ -44,7 +47,7 @@ export class ChannelGuard {
   /** False when node's channel is not where it was: then messages are guarded, and lines are not. */
   readonly guardsLines: boolean
 
-  constructor(child: GuardedChild, options: ChannelGuardOptions) {
+  constructor(child: MessageEmitter, options: ChannelGuardOptions) {
     this.#child = child
     this.#options = options
     this.#emit = child.emit

@@ -1,8 +1,13 @@
+import type { EventEmitter } from 'node:events'
+
 /*
  * Node's channel below `process.send`: a bare pipe, which node keeps under a symbol. None of it is documented; all of it is
  * the same from Node 20 to 26. On a version where it is not, `test/cluster/channel-guard.test.ts` fails (reading), or
- * `test/runtime/transports/node-channel.test.ts`, with a real child (writing).
+ * `test/runtime/transports/node-channel.test.ts`, with a real child (writing), or `test/cluster/connections-hand-off.test.ts` (handles).
  */
+
+/** Whose messages come out of the pipe: a `ChildProcess`, or `process` in a child. */
+export type MessageEmitter = Pick<EventEmitter, 'emit'>
 
 /** What libuv is given with every write. */
 export interface WriteRequest {
@@ -13,7 +18,7 @@ export interface WriteRequest {
 export interface ChannelHandle {
   /** Called with what was read, or with undefined at the end. A buffer holds what was read and no more. */
   onread: (this: ChannelHandle, buffer: ArrayBuffer | undefined) => void
-  /** The descriptor that came along with what `onread` is called for. */
+  /** The descriptor that came along with what `onread` is called for. Whoever takes it away keeps it from node. */
   pendingHandle?: unknown
   /** Bytes of what was written that the system has not taken yet. */
   readonly writeQueueSize?: number

@@ -5,6 +5,9 @@ import { deferred } from '../deferred.js'
 import { closeHandle } from './channel-handle.js'
 import { Outbox } from './outbox.js'
 
+/** What is listened to: all that comes below the messages of the program. */
+export type InternalListener = (message: unknown, handle?: unknown) => void
+
 /** What is used of node's channel: a `ChildProcess`, `process` in a child, or `NodeChannel` over either. */
 export interface IpcChannel {
   readonly connected?: boolean | undefined
@@ -13,7 +16,7 @@ export interface IpcChannel {
    * told that it takes no more waits for the callback.
    */
   send?(message: unknown, handle: unknown, options: undefined, callback: (error: Error | null) => void): boolean
-  on(event: 'internalMessage', listener: (message: unknown, handle?: unknown) => void): unknown
+  on(event: 'internalMessage', listener: InternalListener): unknown
   on(event: 'disconnect', listener: () => void): unknown
 }
 
@@ -87,17 +90,20 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
 
   sendNow(frame: Out, { handle, written }: SendNowOptions = {}): void {
     if (!this.#open) return
-    let isSent = false
+    let isTold = false
+    const tell = (error: Error | null): void => {
+      isTold = true
+      written?.(error ?? undefined)
+      if (error && handle !== undefined && this.#open) this.#receiver?.handleLost?.()
+    }
     try {
-      this.#channel.send?.(writeBatch([frame]), handle, undefined, (error) => {
-        isSent = true
-        written?.(error ?? undefined)
-        if (error && handle !== undefined) this.#receiver?.handleLost?.()
-      })
+      this.#channel.send?.(writeBatch([frame]), handle, undefined, tell)
     } catch (error) {
       // What `written` throws is no failure to send.
-      if (isSent) throw error
-      if ((error as NodeJS.ErrnoException).code !== 'ERR_IPC_CHANNEL_CLOSED') this.#replace(frame, error)
+      if (isTold) throw error
+      if ((error as NodeJS.ErrnoException).code === 'ERR_IPC_CHANNEL_CLOSED') return
+      this.#replace(frame, error)
+      process.nextTick(tell, error)
     }
   }
 
@@ -183,7 +189,7 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   }
 
   #take(message: unknown, handle: unknown): void {
-    if (!this.#open) return
+    if (!this.#open) return closeHandle(handle)
     if (!isBatch(message)) {
       if (isLostHandle(message)) this.#receiver?.handleLost?.()
       return

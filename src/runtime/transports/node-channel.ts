@@ -1,9 +1,9 @@
 import { batchText, isBatch } from '../../protocol/codec.js'
 import { BATCH_TAG, type Batch } from '../../protocol/frames.js'
 import { Numbered } from '../numbered.js'
-import { awaitsHandle, channelHandleOf } from './channel-handle.js'
-import type { IpcChannel } from './ipc.js'
-import { type MessageEmitter, PipeReader } from './pipe-reader.js'
+import { awaitsHandle, channelHandleOf, type MessageEmitter } from './channel-handle.js'
+import type { InternalListener, IpcChannel } from './ipc.js'
+import { PipeReader } from './pipe-reader.js'
 import { PipeWriter } from './pipe-writer.js'
 
 /** A `ChildProcess`, or `process` in a child. */
@@ -16,11 +16,11 @@ const STAND_IN = `{"cmd":"${BATCH_TAG}","line":`
 
 /**
  * Node's IPC channel, with our own text for our own messages, for which `process.send` would make JSON anew. A batch goes
- * straight to the pipe (`pipe-writer.ts`), and is read there (`pipe-reader.ts`), a handle with it: node would let the next message
- * wait until the other side has acknowledged that. There are two cases in which node sends: while a socket that it has sent is under
- * way, since it keeps what follows behind it, and until it has written a first message, from which the writer learns how. Then
- * `process.send` is given a stand-in of one number, which keeps the batch's place, and its text is put in where node hands the
- * stand-in to the pipe. Where node keeps its pipe elsewhere, batches are sent as objects.
+ * straight to the pipe (`pipe-writer.ts`) and is read there (`pipe-reader.ts`), with a handle or without: node would let what follows
+ * wait until the other side has acknowledged a handle. Node sends in two cases: while a socket of the program's is under way, since
+ * it keeps what follows behind that, and until it has written a first message, from which the writer learns how. Then it is
+ * given a stand-in of one number, which keeps the batch's place, and the text is put in where node hands the stand-in to the pipe;
+ * a batch with a handle it is given whole. Where node keeps its pipe elsewhere, all batches are sent as objects.
  */
 export class NodeChannel implements IpcChannel {
   readonly #process: NodeProcess
@@ -52,14 +52,13 @@ export class NodeChannel implements IpcChannel {
     if (!send) return true
     if (!isBatch(message)) return send.call(this.#process, message, handle, options, callback)
     const batch = message as OwnBatch
-    const writer =
-      connected && this.#writer?.isReady && awaitsHandle(this.#process) === false ? this.#writer : undefined
-    if (handle !== undefined) {
-      if (!writer) return send.call(this.#process, batch, handle, options, callback)
-      return writer.write(`${batchText(batch, ++this.#lastHandle)}\n`, callback, handle)
+    const writer = this.#writer
+    if (writer?.isReady && connected && awaitsHandle(this.#process) === false) {
+      const number = handle === undefined ? undefined : ++this.#lastHandle
+      return writer.write(`${batchText(batch, number)}\n`, callback, handle)
     }
-    if (writer) return writer.write(`${batchText(batch)}\n`, callback)
-    if (!this.#writer) return send.call(this.#process, batch, undefined, options, callback)
+    // What comes with a handle, node wraps in a message of its own.
+    if (!writer || handle !== undefined) return send.call(this.#process, batch, handle, options, callback)
     return this.#sendInTurn(batchText(batch), callback)
   }
 
@@ -75,12 +74,9 @@ export class NodeChannel implements IpcChannel {
     }
   }
 
-  on(event: 'internalMessage', listener: (message: unknown, handle?: unknown) => void): void
+  on(event: 'internalMessage', listener: InternalListener): void
   on(event: 'disconnect', listener: () => void): void
-  on(
-    event: 'internalMessage' | 'disconnect',
-    listener: ((message: unknown, handle?: unknown) => void) & (() => void),
-  ): void {
+  on(event: 'internalMessage' | 'disconnect', listener: InternalListener & (() => void)): void {
     if (event === 'disconnect') this.#process.on(event, listener)
     else this.#process.on(event, (message, handle) => listener(message, handle ?? this.#reader?.handleOf(message)))
   }

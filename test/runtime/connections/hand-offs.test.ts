@@ -68,7 +68,7 @@ describe('a connection', () => {
     expect(connection.ends).toEqual([])
     expect(handOffs).toMatchObject({ offered: 1, taken: 0, rerouted: 0 })
     expect(news()).toEqual([`${id} -> 1`])
-    for (const settled of pipe.waiting) settled()
+    for (const written of pipe.waiting.splice(0)) written()
     handOffs.acknowledged(1, id)
     expect(connection.ends).toEqual([''])
   })

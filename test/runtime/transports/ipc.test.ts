@@ -410,6 +410,17 @@ describe('what cannot be written', () => {
     expect(told).toEqual(['written', 'no descriptor', 'lost'])
   })
 
+  test('with a handle that is thrown at is told so too, once and later', async () => {
+    const { transport, refused } = narrow()
+    const told: unknown[] = []
+    transport.receive({ frame: () => {}, closed: () => {}, handleLost: () => told.push('lost') })
+    transport.sendNow(large('publish'), { handle: {}, written: (error) => told.push(error?.message) })
+    expect(told).toEqual([])
+    await allMicrotasks()
+    expect(told).toEqual(['too large', 'lost'])
+    expect(refused).toEqual([new RangeError('too large')])
+  })
+
   test('does not leave a congestion that was there without an end', async () => {
     const { channel, transport } = narrow()
     channel.congested = true

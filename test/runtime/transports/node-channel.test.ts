@@ -263,6 +263,10 @@ describe('a batch with a handle', () => {
   test.each<[string, (fake: ReturnType<typeof warm>) => unknown]>([
     ["while one of node's is under way", ({ process }) => Object.assign(process, { _handleQueue: [] })],
     ['when the channel is closed', ({ process }) => Object.assign(process, { connected: false })],
+    [
+      'where node does not say whether one is under way',
+      ({ process }) => Reflect.deleteProperty(process, '_handleQueue'),
+    ],
   ])('is for node to send %s', (_, change) => {
     const fake = warm()
     change(fake)
@@ -275,6 +279,20 @@ describe('a batch with a handle', () => {
     )
     expect(fake.pipe.handles).toEqual([])
   })
+
+  test.each([true, false])(
+    'is for node to send before it has written, with its pipe there or elsewhere: %s',
+    (hasPipe) => {
+      const { process } = fakeProcess(hasPipe)
+      sendAlong(new NodeChannel(process, 1_000), 7)
+      expect(process.send).toHaveBeenCalledExactlyOnceWith(
+        writeBatch([cancel(7)]),
+        socket,
+        undefined,
+        expect.any(Function),
+      )
+    },
+  )
 
   test('comes out with it, whoever has read it', async () => {
     const { pipe } = fakeProcess()

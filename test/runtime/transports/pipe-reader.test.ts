@@ -50,7 +50,9 @@ function fakeProcess({ takesHandles = true } = {}) {
       await new Promise(setImmediate)
     }
   }
-  return { process, pipe, reader, seen, heard, read }
+  /** What node has been given and nobody has asked for. */
+  const kept = (): unknown => pending
+  return { process, pipe, reader, seen, heard, kept, read }
 }
 
 const batch = (...frames: unknown[]) => ({ cmd: 'NODE_TROUPE', frames })
@@ -72,14 +74,15 @@ describe('whole lines of ours', () => {
     expect(() => pipe.onread(bytes)).toThrow(SyntaxError)
   })
 
-  test('leave to the primary, which gets no handles, those that come: node has them and what came along', async () => {
-    const { heard, seen, read } = fakeProcess({ takesHandles: false })
+  test('are left to node with the handle that comes along, in the primary, which gets none with them', async () => {
+    const { heard, seen, kept, read } = fakeProcess({ takesHandles: false })
     await read(along(line(withHandle(1, 'x')), 'a socket'), line(withHandle(1, 'y')))
     expect(heard).toEqual([
       [withHandle(1, 'x'), undefined],
       [withHandle(1, 'y'), undefined],
     ])
     expect(seen).toEqual([line(withHandle(1, 'x'))])
+    expect(kept()).toBe('a socket')
   })
 })
 
@@ -128,6 +131,23 @@ describe('a handle', () => {
     expect(heard.map(([, handle]) => handle)).toEqual([undefined, 'a socket'])
   })
 
+  test('of which the line does not come before the channel ends is closed', async () => {
+    const { pipe, read } = fakeProcess()
+    const closed: string[] = []
+    const socket = (name: string) => ({ close: () => closed.push(name) })
+    await read(
+      along('{"cmd":"NODE_TROUPE","handle":1,"frames":[', socket('of half a line')),
+      ']}\n',
+      along('{"cmd":"NODE_TROUPE","handle":2,"frames":[', socket('of another')),
+    )
+    pipe.onread(undefined)
+    expect(closed).toEqual(['of another'])
+    const late = fakeProcess()
+    await late.read(along('{"cmd":"NOD', socket('of less')))
+    late.pipe.onread(undefined)
+    expect(closed).toEqual(['of another', 'of less'])
+  })
+
   test('of a program, or of node, is left to node', async () => {
     const { heard, read } = fakeProcess()
     const asks = { cmd: 'NODE_HANDLE', type: 'net.Native', msg: { cmd: 'NODE_TROUPE', handle: 3, frames: [] } }
@@ -161,12 +181,12 @@ describe('a handle', () => {
         const handles = sent.map(({ kind }, index) =>
           kind === 'handle' || kind === 'node' ? `socket ${index}` : undefined,
         )
-        // Node writes the next of its own when the last has been taken.
+        // Behind one of node's own nothing is written before it has been taken.
         const groups: Write[][] = [[]]
         for (const [index, message] of messages.entries()) {
           const kind = sent[index]?.kind
-          if (kind === 'node') groups.push([])
           groups.at(-1)?.push({ text: line(message), handle: handles[index], isLost: kind === 'lost' })
+          if (kind === 'node') groups.push([])
         }
         for (const group of groups) await read(...readsOf(group, sizes))
         expect(heard).toEqual(messages.map((message, index) => [message, handles[index]]))
