@@ -24,7 +24,7 @@ export interface Transport<Out, In> {
 }
 
 export interface SendNowOptions {
-  /** A socket that goes along as a duplicate: the sender still owns its own, which the system may have still to send until `written`. */
+  /** A socket that goes along as a duplicate: the sender still owns its own. */
   readonly handle?: unknown
   /**
    * Called once, when the frame has left this process's memory: it will arrive whatever becomes of the sender, or, with an error, it

@@ -191,6 +191,14 @@ describe('is left out, and its worker goes on:', () => {
     expect(exits).toEqual([])
   })
 
+  it('a line that begins like ours, and is none', async () => {
+    const { cluster, exits } = await start()
+    const pid = await cluster.call(1, 'pid', [])
+    await cluster.call(1, 'write', ['{"cmd":"NODE_TROUPE","cmd":{"toString":1,"valueOf":1},"act":"x"}\n'])
+    expect(await cluster.call(1, 'pid', [])).toBe(pid)
+    expect(exits).toEqual([])
+  })
+
   it('a handle with frames, which is closed', async () => {
     const { cluster, exits, logger } = await start()
     const before = sockets()

@@ -52,19 +52,13 @@ export function setUpHandOffs(limits: Partial<Limits> = {}, timeouts: Partial<Ti
   /** Everything that was sent to a worker, ever. */
   const sent: Sent[] = []
   const fenced: ProcessRef[] = []
-  /** While it is closed, what is sent has not left this process. */
-  const pipe = { isOpen: true, waiting: [] as (() => void)[] }
   const handOffs = new AnsweredHandOffs(sent, {
     clock,
     random: () => 0.5,
     limits: { ...DEFAULT_LIMITS, ...limits },
     timeouts: { ...DEFAULT_TIMEOUTS, ...timeouts },
     drops: new DropLog(logger, clock),
-    send(to, frame, { handle, written = () => {} }) {
-      sent.push({ to, frame, handle })
-      if (pipe.isOpen) written()
-      else pipe.waiting.push(written)
-    },
+    send: (to, frame, handle) => void sent.push({ to, frame, handle }),
     fence: (ref) => void fenced.push(ref),
     turnAway: ({ connection }) => void (connection as FakeConnection).ends.push(AWAY),
   })
@@ -93,7 +87,7 @@ export function setUpHandOffs(limits: Partial<Limits> = {}, timeouts: Partial<Ti
     seen = sent.length
     return fresh.map(({ to, frame }) => `${frame.connection} -> ${to}`)
   }
-  return { handOffs, clock, logger, sent, pipe, fenced, arrive, news }
+  return { handOffs, clock, logger, sent, fenced, arrive, news }
 }
 
 export const ref = (id: number, incarnation = id): ProcessRef => ({ id, incarnation })

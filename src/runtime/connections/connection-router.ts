@@ -100,7 +100,7 @@ export class ConnectionRouter {
         logger.warn(`worker ${ref.id} ${verdict}: it is killed, and its connections go to others`)
         fence(ref, verdict)
       },
-      send: (to, frame, options) => this.#workers.get(to)?.link.sendNow(frame, options),
+      send: (to, frame, handle) => this.#workers.get(to)?.link.sendNow(frame, { handle }),
       turnAway: ({ listener, connection }, why) => this.#turnAway(listener, connection, why),
     })
   }

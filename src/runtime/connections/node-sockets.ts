@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import { relative } from 'node:path'
 import type { ListenFrame } from '../../protocol/frames.js'
 import type { Clock } from '../clock.js'
+import { whenSent } from '../transports/sent-handles.js'
 import { ProcessDescriptors } from './descriptors.js'
 import { isListening } from './listening-descriptor.js'
 import type { Acceptor, Connection, Endpoint, ListeningSocket, Reader, Reading, Sockets } from './sockets.js'
@@ -57,8 +58,10 @@ export class NodeSockets implements Sockets {
       pausable,
       accept: (on) => void (pausable && (on ? handle.readStart() : handle.readStop())),
       close: () => {
-        this.#listening.delete(fd)
-        handle.close()
+        whenSent(handle, () => {
+          this.#listening.delete(fd)
+          handle.close()
+        })
       },
     }
   }
@@ -89,6 +92,10 @@ export class NodeSockets implements Sockets {
 
   refuse(connection: Connection, text: string): void {
     const raw = connection as RawConnection
+    whenSent(raw.handle, () => this.#refuse(raw, text))
+  }
+
+  #refuse(raw: RawConnection, text: string): void {
     const socket = raw.socket ?? new net.Socket({ handle: raw.handle } as net.SocketConstructorOpts)
     raw.socket = socket
     const limit = this.#clock.after(LINGER, () => socket.destroy(), { idle: true })
@@ -122,8 +129,10 @@ class RawConnection implements Connection {
   }
 
   close(): void {
-    if (this.socket) this.socket.destroy()
-    else this.handle.close()
+    whenSent(this.handle, () => {
+      if (this.socket) this.socket.destroy()
+      else this.handle.close()
+    })
   }
 }
 

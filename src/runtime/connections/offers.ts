@@ -1,6 +1,5 @@
 import type { ConnectionFrame } from '../../protocol/frames.js'
 import type { Incarnation } from '../../protocol/ids.js'
-import type { SendNowOptions } from '../../protocol/transport.js'
 import type { Clock } from '../clock.js'
 import type { HandOff } from './hand-off.js'
 import { tellStep } from './hand-off-steps.js'
@@ -8,7 +7,7 @@ import type { Seat } from './listener.js'
 
 export interface OffersOptions {
   readonly clock: Clock
-  readonly send: (to: Incarnation, frame: ConnectionFrame, options: SendNowOptions) => void
+  readonly send: (to: Incarnation, frame: ConnectionFrame, handle: unknown) => void
 }
 
 interface Offer {
@@ -16,8 +15,6 @@ interface Offer {
   /** The program may have closed that server since, and have opened another. */
   readonly seat: Seat
   readonly since: number
-  /** Its frame has left this process, or never will. Until then no answer can be about it, and its handle must stay open. */
-  isWritten: boolean
 }
 
 /**
@@ -60,33 +57,27 @@ export class Offers {
     handOff.state = { kind: 'offered' }
     seat.offered++
     const number = ++this.#lastNumber
-    const offer: Offer = { handOff, seat, since: clock.now(), isWritten: false }
-    this.#offersTo(to).set(number, offer)
+    this.#offersTo(to).set(number, { handOff, seat, since: clock.now() })
     const text = head?.length ? Buffer.from(head.buffer, head.byteOffset, head.length).toString('base64') : undefined
     send(
       to,
       { kind: 'connection', id: number, connection: id, listener: listener.id, head: text, peer },
-      {
-        handle: connection.handle,
-        written() {
-          offer.isWritten = true
-        },
-      },
+      connection.handle,
     )
     tellStep('offered', id, to)
   }
 
-  /** The worker has taken or refused it. Undefined when there is none that it can have: closed before, not written yet, or made up. */
+  /** The worker has taken or refused it. Undefined when no such offer is open: it was closed before, or the worker made the number up. */
   close(from: Incarnation, number: number): Offer | undefined {
     const offers = this.#open.get(from)
     const offer = offers?.get(number)
-    if (!offer?.isWritten) return undefined
+    if (!offer) return undefined
     offers?.delete(number)
     offer.seat.offered--
     return offer
   }
 
-  /** The worker is gone, its channel and its seats with it: nothing is still to be sent, and nothing is counted back. Gives what it had not answered, oldest first. */
+  /** The worker is gone, and its seats with it, so that nothing is counted back. Gives what it had not answered, oldest first. */
   closeAll(from: Incarnation): HandOff[] {
     const offers = this.#open.get(from)
     this.#open.delete(from)

@@ -6,6 +6,7 @@ import {
   channelHandleOf,
   closeHandle,
   type MessageEmitter,
+  readBefore,
 } from './channel-handle.js'
 import { HeldEvents } from './held-events.js'
 import { LineMeter } from './line-limit.js'
@@ -65,12 +66,11 @@ export class ChannelGuard {
 
   #guardLines(channel: ChannelHandle): void {
     const { limit, pace } = this.#options
-    const { onread } = channel
-    channel.onread = (buffer) => {
-      if (buffer === undefined) {
+    readBefore(channel, (bytes, pass) => {
+      if (bytes === undefined) {
         this.#closeUnclaimed()
         // Node puts a function of its own in this one's place.
-        onread.call(channel, buffer)
+        pass()
         return this.#held.ended()
       }
       const handle = channel.pendingHandle ?? undefined
@@ -78,18 +78,18 @@ export class ChannelGuard {
         channel.pendingHandle = null
         return closeHandle(handle)
       }
-      if (handle && this.#unclaimed) return this.#condemn('has sent a handle without a message', handle)
+      if (handle && this.#unclaimed) return void this.#condemn('has sent a handle without a message', handle)
       this.#unclaimed ??= handle
-      if (this.#lines.exceeds(new Uint8Array(buffer), limit))
-        return this.#condemn(`has written a message of more than ${limit} bytes to its channel, the limit`)
-      pace.reading(buffer.byteLength)
+      if (this.#lines.exceeds(bytes, limit))
+        return void this.#condemn(`has written a message of more than ${limit} bytes to its channel, the limit`)
+      pace.reading(bytes.length)
       try {
-        onread.call(channel, buffer)
+        pass()
       } catch (error) {
         this.#condemn(`has written to its channel what is no message (${messageOf(error)})`)
       }
       if (pace.spent) this.#held.pause()
-    }
+    })
   }
 
   #deliver(event: string | symbol, values: readonly unknown[]): boolean {

@@ -16,10 +16,12 @@ export interface WriteRequest {
 
 /** What is used of the pipe. */
 export interface ChannelHandle {
-  /** Called with what was read, or with undefined at the end. A buffer holds what was read and no more. */
+  /** Called with what was read, or with undefined at the end. From Node 26 on a buffer may have more in it than was read. */
   onread: (this: ChannelHandle, buffer: ArrayBuffer | undefined) => void
   /** The descriptor that came along with what `onread` is called for. Whoever takes it away keeps it from node. */
   pendingHandle?: unknown
+  /** Bytes that have been read, all together, those that `onread` is called for among them. */
+  readonly bytesRead: number
   /** Bytes of what was written that the system has not taken yet. */
   readonly writeQueueSize?: number
   readStart(): number
@@ -28,11 +30,25 @@ export interface ChannelHandle {
   writeUtf8String(request: WriteRequest, text: string, handle: unknown): number
 }
 
+/** Shows what is read to `see` before node, or undefined at the end; node has it when `pass` is called. */
+export function readBefore(pipe: ChannelHandle, see: (bytes: Buffer | undefined, pass: () => void) => void): void {
+  const { onread } = pipe
+  let before = pipe.bytesRead
+  pipe.onread = (buffer) => {
+    const pass = (): void => onread.call(pipe, buffer)
+    if (buffer === undefined) return see(undefined, pass)
+    const { bytesRead } = pipe
+    const bytes = Buffer.from(buffer, 0, bytesRead - before)
+    before = bytesRead
+    see(bytes, pass)
+  }
+}
+
 /** Undefined when the process has no channel, or node keeps it elsewhere. */
 export function channelHandleOf(process: object): ChannelHandle | undefined {
   const symbol = Object.getOwnPropertySymbols(process).find(({ description }) => description === 'kChannelHandle')
   const handle = symbol && ((process as Record<symbol, unknown>)[symbol] as ChannelHandle | null)
-  return typeof handle?.onread === 'function' ? handle : undefined
+  return typeof handle?.onread === 'function' && typeof handle.bytesRead === 'number' ? handle : undefined
 }
 
 /** Whether a socket is under way, behind which node keeps what is sent. Undefined where node does not say. */

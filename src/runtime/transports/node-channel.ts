@@ -55,7 +55,7 @@ export class NodeChannel implements IpcChannel {
     const writer = this.#writer
     if (writer?.isReady && connected && awaitsHandle(this.#process) === false) {
       const number = handle === undefined ? undefined : ++this.#lastHandle
-      return writer.write(`${batchText(batch, number)}\n`, callback, handle)
+      return writer.write(`${batchText(batch, number)}\n`, callback, handle as object | undefined)
     }
     // What comes with a handle, node wraps in a message of its own.
     if (!writer || handle !== undefined) return send.call(this.#process, batch, handle, options, callback)

@@ -1,5 +1,6 @@
+import { isBatch } from '../../protocol/codec.js'
 import { BATCH_TAG } from '../../protocol/frames.js'
-import { type ChannelHandle, closeHandle, type MessageEmitter } from './channel-handle.js'
+import { type ChannelHandle, closeHandle, type MessageEmitter, readBefore } from './channel-handle.js'
 
 /** How a line of ours begins. */
 const START = `{"cmd":"${BATCH_TAG}",`
@@ -28,21 +29,19 @@ export class PipeReader {
   #undecided: { readonly handle: unknown; readonly start: string } | undefined
 
   constructor(emitter: MessageEmitter, pipe: ChannelHandle, takesHandles: boolean) {
-    const { onread } = pipe
     const emit = (message: unknown): void => void emitter.emit('internalMessage', message)
-    pipe.onread = (buffer) => {
-      if (buffer === undefined) {
+    readBefore(pipe, (bytes, pass) => {
+      if (bytes === undefined) {
         this.#closeAll()
-        return onread.call(pipe, buffer)
+        return pass()
       }
-      const bytes = Buffer.from(buffer)
       if (takesHandles && (pipe.pendingHandle || this.#undecided)) this.#takeHandle(pipe, bytes)
-      const lines = this.#ownLines(bytes)
-      // One that is left is node's, or nobody's, and its message is not among ours.
-      if (!lines || pipe.pendingHandle) return onread.call(pipe, buffer)
+      const batches = this.#ownBatches(bytes)
+      // A handle that is left is node's, or nobody's, and its message is not among ours.
+      if (!batches || pipe.pendingHandle) return pass()
       // In a tick for each, as node does it, so that what a listener throws keeps nothing from the next.
-      for (const line of lines) process.nextTick(emit, JSON.parse(line))
-    }
+      for (const batch of batches) process.nextTick(emit, batch)
+    })
   }
 
   /** The handle that came with a line of ours, once; undefined when there is none, or it was lost on its way. */
@@ -55,13 +54,16 @@ export class PipeReader {
   }
 
   /** Undefined when there is anything else, or half a line. */
-  #ownLines(bytes: Buffer): string[] | undefined {
+  #ownBatches(bytes: Buffer): unknown[] | undefined {
     const wasMidLine = this.#isMidLine
     this.#isMidLine = bytes.at(-1) !== NEWLINE
     if (wasMidLine || this.#isMidLine) return undefined
     const lines = bytes.toString().split('\n')
     lines.pop()
-    return lines.every((line) => line.startsWith(START)) ? lines : undefined
+    if (!lines.every((line) => line.startsWith(START))) return undefined
+    const messages: unknown[] = lines.map((line) => JSON.parse(line))
+    // Of two fields with one name the last is in force.
+    return messages.every(isBatch) ? messages : undefined
   }
 
   /** Leaves what is node's where node looks for it. */

@@ -1,5 +1,6 @@
 import type { ChannelHandle, WriteRequest } from './channel-handle.js'
 import { MessageTooLargeError } from './line-limit.js'
+import { sending } from './sent-handles.js'
 
 /** As far behind the other side may be until `send` says so, as node has it, bytes. */
 const BEHIND = 2 * 64 * 1024
@@ -36,9 +37,9 @@ export class PipeWriter {
 
   /**
    * Calls back when the text is in the pipe: at once if it fits. False: the pipe takes no more until the callback, which is
-   * then still to come. A `handle` goes along, and may not be closed before.
+   * then still to come. A `handle` goes along, and is not closed before (`sent-handles.ts`).
    */
-  write(text: string, callback: (error: Error | null) => void, handle?: unknown): boolean {
+  write(text: string, callback: (error: Error | null) => void, handle?: object): boolean {
     if (!this.#WriteRequest) throw new Error('Expected `isReady` before `write`')
     const request = new this.#WriteRequest()
     const status = this.#give(request, text, handle)
@@ -46,7 +47,13 @@ export class PipeWriter {
     // Later, as there may be much in the pipe too: a callback before `false` would be missed.
     if (status !== 0) process.nextTick(callback, failed(status))
     else if (left === 0) callback(null)
-    else request.oncomplete = (ended) => callback(ended === 0 ? null : failed(ended))
+    else {
+      const sent = handle && sending(handle)
+      request.oncomplete = (ended) => {
+        sent?.()
+        callback(ended === 0 ? null : failed(ended))
+      }
+    }
     return left < BEHIND
   }
 

@@ -27,10 +27,7 @@ class FakeWorker {
     const push = (frame: ConnectionDownFrame, handle?: unknown): void => void this.received.push({ frame, handle })
     router.attach(ref(id, incarnation), {
       send: (frame) => push(frame),
-      sendNow(frame, { handle, written } = {}) {
-        push(frame, handle)
-        written?.()
-      },
+      sendNow: (frame, { handle } = {}) => push(frame, handle),
     })
   }
 

@@ -56,23 +56,6 @@ describe('a connection', () => {
     expect(handOffs).toMatchObject({ offered: 0, taken: 1, rerouted: 0 })
   })
 
-  test('is kept while it has still to be sent, whatever the worker says of it', () => {
-    const { handOffs, pipe, arrive, news } = setUpHandOffs()
-    const listener = listenerOf(TURNS, [1, 2])
-    handOffs.opened(ref(1))
-    handOffs.opened(ref(2))
-    pipe.isOpen = false
-    const { id, connection } = arrive(listener)
-    handOffs.acknowledged(1, id)
-    handOffs.refused(1, id, 'full')
-    expect(connection.ends).toEqual([])
-    expect(handOffs).toMatchObject({ offered: 1, taken: 0, rerouted: 0 })
-    expect(news()).toEqual([`${id} -> 1`])
-    for (const written of pipe.waiting.splice(0)) written()
-    handOffs.acknowledged(1, id)
-    expect(connection.ends).toEqual([''])
-  })
-
   test('is let go of once, whatever a worker says of it later, or says of what it never had', () => {
     const { handOffs, arrive, news } = setUpHandOffs()
     const listener = listenerOf(TURNS, [1, 2])

@@ -3,16 +3,22 @@ import { describe, expect, test } from 'vitest'
 import { BATCH_TAG } from '../../../src/protocol/frames.js'
 import { ChannelGuard } from '../../../src/runtime/transports/channel-guard.js'
 import { ReadPace } from '../../../src/runtime/transports/read-pace.js'
+import { inLargerBuffer } from '../../support/stale-buffer.js'
 
 /** The pipe under a child's channel, as far as node uses it: a line that is no JSON throws where it is read. */
 class Pipe {
   pendingHandle: unknown = null
+  bytesRead = 0
+  #length = 0
   readonly lines: unknown[] = []
   ended = false
   onread = (buffer: ArrayBuffer | undefined): void => {
     this.pendingHandle = null
     if (buffer === undefined) this.ended = true
-    else for (const line of Buffer.from(buffer).toString().split('\n').slice(0, -1)) this.lines.push(JSON.parse(line))
+    else {
+      const text = Buffer.from(buffer, 0, this.#length).toString()
+      for (const line of text.split('\n').slice(0, -1)) this.lines.push(JSON.parse(line))
+    }
   }
   readStart = (): number => 0
   readStop = (): number => 0
@@ -20,7 +26,10 @@ class Pipe {
 
   read(text: string, handle: unknown = null): void {
     this.pendingHandle = handle
-    this.onread(new Uint8Array(Buffer.from(text)).buffer)
+    const bytes = Buffer.from(text)
+    this.#length = bytes.length
+    this.bytesRead += bytes.length
+    this.onread(inLargerBuffer(bytes))
   }
 }
 

@@ -8,6 +8,7 @@ import { BATCH_TAG, type UpFrame } from '../../../src/protocol/frames.js'
 import { InlineText } from '../../../src/protocol/payload-forms.js'
 import type { WriteRequest } from '../../../src/runtime/transports/channel-handle.js'
 import { NodeChannel } from '../../../src/runtime/transports/node-channel.js'
+import { whenSent } from '../../../src/runtime/transports/sent-handles.js'
 
 type Callback = (error: Error | null) => void
 
@@ -16,7 +17,8 @@ function fakeProcess(hasPipe = true) {
   const written: string[] = []
   const requests: WriteRequest[] = []
   const pipe = {
-    onread() {},
+    onread(_buffer?: ArrayBuffer) {},
+    bytesRead: 0,
     /** Bytes that it has not taken; none where node does not say. */
     writeQueueSize: undefined as number | undefined,
     status: 0,
@@ -260,6 +262,19 @@ describe('a batch with a handle', () => {
     expect(process.send).not.toHaveBeenCalled()
   })
 
+  test.each([0, -32])('that the pipe takes later is not closed before, however that ends: %i', (status) => {
+    const { channel, pipe, requests } = warm()
+    const closed: string[] = []
+    sendAlong(channel, 7)
+    whenSent(socket, () => closed.push('at once'))
+    pipe.writeQueueSize = 100
+    sendAlong(channel, 8)
+    whenSent(socket, () => closed.push('later'))
+    expect(closed).toEqual(['at once'])
+    requests.at(-1)?.oncomplete?.(status)
+    expect(closed).toEqual(['at once', 'later'])
+  })
+
   test.each<[string, (fake: ReturnType<typeof warm>) => unknown]>([
     ["while one of node's is under way", ({ process }) => Object.assign(process, { _handleQueue: [] })],
     ['when the channel is closed', ({ process }) => Object.assign(process, { connected: false })],
@@ -304,7 +319,9 @@ describe('a batch with a handle', () => {
     process.emit('internalMessage', writeBatch([cancel(1)]), socket)
     Object.assign(pipe, { pendingHandle: socket })
     const line = { cmd: BATCH_TAG, handle: 1, frames: [] }
-    ;(pipe.onread as (buffer: ArrayBuffer) => void)(Uint8Array.from(Buffer.from(`${JSON.stringify(line)}\n`)).buffer)
+    const bytes = Buffer.from(`${JSON.stringify(line)}\n`)
+    pipe.bytesRead += bytes.length
+    pipe.onread(Uint8Array.from(bytes).buffer)
     await new Promise(setImmediate)
     expect(heard).toEqual([writeBatch([cancel(1)]), socket, line, socket])
   })

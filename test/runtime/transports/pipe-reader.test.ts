@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ChannelHandle } from '../../../src/runtime/transports/channel-handle.js'
 import { PipeReader } from '../../../src/runtime/transports/pipe-reader.js'
+import { inLargerBuffer } from '../../support/stale-buffer.js'
 
 /** What was read at a time, with the descriptor that came along. */
 interface Read {
@@ -19,14 +20,16 @@ function fakeProcess({ takesHandles = true } = {}) {
   const decoder = new StringDecoder()
   let unfinished = ''
   let pending: unknown
+  let length = 0
   const pipe = {
     pendingHandle: undefined as unknown,
+    bytesRead: 0,
     onread(buffer: ArrayBuffer | undefined) {
       if (!buffer) return
       const handle = pipe.pendingHandle ?? undefined
       pipe.pendingHandle = null
       if (handle) pending = handle
-      const text = decoder.write(Buffer.from(buffer))
+      const text = decoder.write(Buffer.from(buffer, 0, length))
       seen.push(text)
       const lines = (unfinished + text).split('\n')
       unfinished = lines.pop() as string
@@ -42,17 +45,22 @@ function fakeProcess({ takesHandles = true } = {}) {
   /** What was emitted, with the handle that its listener gets. */
   const heard: [unknown, unknown][] = []
   process.on('internalMessage', (message, handle) => heard.push([message, handle ?? reader.handleOf(message)]))
+  const feed = (bytes: Buffer): void => {
+    length = bytes.length
+    pipe.bytesRead += length
+    pipe.onread(inLargerBuffer(bytes))
+  }
   const read = async (...reads: (string | Read)[]): Promise<void> => {
     for (const one of reads) {
       const { bytes, handle } = typeof one === 'string' ? { bytes: Buffer.from(one), handle: undefined } : one
       pipe.pendingHandle = handle
-      pipe.onread(Uint8Array.from(bytes).buffer)
+      feed(bytes)
       await new Promise(setImmediate)
     }
   }
   /** What node has been given and nobody has asked for. */
   const kept = (): unknown => pending
-  return { process, pipe, reader, seen, heard, kept, read }
+  return { process, pipe, reader, seen, heard, kept, feed, read }
 }
 
 const batch = (...frames: unknown[]) => ({ cmd: 'NODE_TROUPE', frames })
@@ -69,9 +77,8 @@ describe('whole lines of ours', () => {
   })
 
   test('that are no JSON throw where whoever guards the pipe catches it', () => {
-    const { pipe } = fakeProcess()
-    const bytes = Uint8Array.from(Buffer.from('{"cmd":"NODE_TROUPE",]\n')).buffer
-    expect(() => pipe.onread(bytes)).toThrow(SyntaxError)
+    const { feed } = fakeProcess()
+    expect(() => feed(Buffer.from('{"cmd":"NODE_TROUPE",]\n'))).toThrow(SyntaxError)
   })
 
   test('are left to node with the handle that comes along, in the primary, which gets none with them', async () => {
@@ -92,6 +99,7 @@ describe('everything else is for node to read', () => {
     ["one of node's", [line({ cmd: 'NODE_CLUSTER', act: 'x' })]],
     ['one of ours that comes in pieces', ['{"cmd":"NODE_TROU', 'PE","frames":[]}\n']],
     ['the end of one that looks like ours', ['{"hello":', '{"cmd":"NODE_TROUPE","frames":[]}}\n']],
+    ['one that says in the end that it is none of ours', ['{"cmd":"NODE_TROUPE","cmd":{"toString":1}}\n']],
     ['one of ours among others', [line(batch(1)) + line({ hello: 1 }) + line(batch(2))]],
     ['the end of one, and a whole one', ['{"cmd":"NODE_TROUPE"', `,"frames":[1]}\n${line(batch(2))}`]],
   ])('%s', async (_, chunks) => {
@@ -107,7 +115,7 @@ describe('everything else is for node to read', () => {
 
   test('and so is the end of the channel', async () => {
     const ends: unknown[] = []
-    const pipe = { onread: (buffer: ArrayBuffer | undefined) => void ends.push(buffer?.byteLength) }
+    const pipe = { bytesRead: 0, onread: (buffer: ArrayBuffer | undefined) => void ends.push(buffer?.byteLength) }
     new PipeReader(new EventEmitter(), pipe as unknown as ChannelHandle, true)
     pipe.onread(undefined)
     expect(ends).toEqual([undefined])
