@@ -34,8 +34,10 @@ export interface ChannelHandle {
 export function readBefore(pipe: ChannelHandle, see: (bytes: Buffer | undefined, pass: () => void) => void): void {
   const { onread } = pipe
   let before = pipe.bytesRead
+  let read: ArrayBuffer | undefined
+  const pass = (): void => onread.call(pipe, read)
   pipe.onread = (buffer) => {
-    const pass = (): void => onread.call(pipe, buffer)
+    read = buffer
     if (buffer === undefined) return see(undefined, pass)
     const { bytesRead } = pipe
     const bytes = Buffer.from(buffer, 0, bytesRead - before)

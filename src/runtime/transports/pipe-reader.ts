@@ -56,11 +56,14 @@ export class PipeReader {
   /** Undefined when there is anything else, or half a line. */
   #ownBatches(bytes: Buffer): unknown[] | undefined {
     const wasMidLine = this.#isMidLine
-    this.#isMidLine = bytes.at(-1) !== NEWLINE
+    this.#isMidLine = bytes[bytes.length - 1] !== NEWLINE
     if (wasMidLine || this.#isMidLine) return undefined
-    const lines = bytes.toString().split('\n')
-    lines.pop()
-    if (!lines.every((line) => line.startsWith(START))) return undefined
+    const text = bytes.toString()
+    if (!text.startsWith(START)) return undefined
+    // Nearly always one, and a list of many costs more than to look.
+    const isOne = text.indexOf('\n') === text.length - 1
+    const lines = isOne ? [text] : text.slice(0, -1).split('\n')
+    if (!isOne && !lines.every((line) => line.startsWith(START))) return undefined
     const messages: unknown[] = lines.map((line) => JSON.parse(line))
     // Of two fields with one name the last is in force.
     return messages.every(isBatch) ? messages : undefined
