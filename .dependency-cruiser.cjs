@@ -5,7 +5,8 @@
 //   runtime/<part>/                messaging, supervision, connections, placement, evidence, transports
 //   protocol/                      pure
 //
-// An `import type` counts like any other import: a type that points upward is a dependency too.
+// An `import type` counts like any other import: a type that points upward is a dependency too. Of a module of node that is slow
+// to load it costs nothing.
 // test/architecture/layers.test.ts breaks every rule once; a rule without such an example fails there.
 
 const entryPoints = '^src/(index\\.ts$|preload/|testing/)'
@@ -77,6 +78,14 @@ module.exports = {
         pathNot: ['^src/runtime/connections/', '^src/preload/', '^src/runtime/evidence/read-stack\\.ts$'],
       },
       to: { path: core('net|http|https|http2|tls') },
+    },
+    {
+      name: 'slow-builtins-on-demand',
+      comment:
+        'A module of node that is imported is read whole, which loads what it has lazily: with `http` a web client (14 ms from Node 22 on), with `crypto` WebCrypto (4 ms). Who needs one takes it by `process.getBuiltinModule`.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: core('http|https|http2|crypto'), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'library-stands-alone',

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -28,6 +27,7 @@ export class MeetingFolder {
     if (this.#folder && !existsSync(this.#folder)) this.#folder = undefined
     this.#folder ??= this.#folder === null ? null : this.#make()
     if (this.#folder === null) return undefined
+    const { randomBytes } = process.getBuiltinModule('node:crypto')
     return { path: join(this.#folder, String(meeting)), secret: randomBytes(32).toString('hex') }
   }
 
