@@ -5,8 +5,8 @@
 //   runtime/<part>/                messaging, supervision, connections, placement, evidence, transports
 //   protocol/                      pure
 //
-// An `import type` counts like any other import: a type that points upward is a dependency too. Of a module of node that is slow
-// to load it costs nothing.
+// An `import type` counts like any other import: a type that points upward is a dependency too. Only a slow module of node may be
+// imported for its types.
 // test/architecture/layers.test.ts breaks every rule once; a rule without such an example fails there.
 
 const entryPoints = '^src/(index\\.ts$|preload/|testing/)'

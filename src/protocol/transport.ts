@@ -23,12 +23,15 @@ export interface Transport<Out, In> {
   close(): void
 }
 
+/** Why a frame was not written. */
+export const linkEnded = (): Error => new Error('The link has ended')
+
 export interface SendNowOptions {
-  /** A socket that goes along as a duplicate: the sender still owns its own. */
+  /** A socket that goes along as a duplicate: the sender still owns its own, and closes it by `whenSent`. */
   readonly handle?: unknown
   /**
    * Called once, when the frame has left this process's memory: it will arrive whatever becomes of the sender, or, with an error, it
-   * will not. Perhaps not at all when the link has ended.
+   * will not.
    */
   readonly written?: (error?: Error) => void
 }

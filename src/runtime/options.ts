@@ -23,6 +23,7 @@ import { READY_MODES, type ReadyMode } from './supervision/readiness.js'
 import { DEFAULT_RECYCLE, type RecycleOptions } from './supervision/recycle-policy.js'
 import { type Backoff, DEFAULT_RESTART, type RestartOptions } from './supervision/restart-policy.js'
 import { MAX_DELAY } from './timer-queue.js'
+import { lineLimit } from './transports/line-limit.js'
 
 export type RestartSettings = Partial<Omit<RestartOptions, 'backoff'>> & {
   readonly backoff?: Partial<Backoff> | undefined
@@ -89,8 +90,8 @@ export interface ReadOptions extends PrimarySettings {
   readonly logger: Logger
 }
 
-/** Bytes of a head, in base64 less than the shortest line that a channel may be limited to (`lineLimit`). */
-const MOST_PEEK = 512 * 1024
+/** Base64 makes a third more of it, and the rest of its frame goes beside in the shortest line that a channel may have. */
+const MOST_PEEK = lineLimit(0) / 2
 
 const PROCESS_OPTIONS = [
   'exec',

@@ -195,7 +195,7 @@ it('is answered by one message, and node has no part in it', async () => {
   const answers: unknown[] = []
   for (const worker of Object.values(nodeCluster.workers ?? {}))
     worker?.process.on('internalMessage', ({ cmd, frames }: { cmd: string; frames?: unknown[] }) => {
-      if (cmd.startsWith('NODE_HANDLE') || JSON.stringify(frames).includes('taken')) answers.push({ cmd, frames })
+      if (cmd.startsWith('NODE_HANDLE') || JSON.stringify(frames ?? []).includes('taken')) answers.push({ cmd, frames })
     })
   const count = 20
   for (let index = 0; index < count; index++) await ask(port)
@@ -257,6 +257,21 @@ describe('many connections at once', () => {
       await Promise.all(Array.from({ length: 40 }, (_, index) => one(round * 40 + index)))
     expect(cluster.stats().connections).toMatchObject({ handedOver: 160, rerouted: 0, lost: 0, turnedAway: 0 })
     expect(handles).toEqual([])
+  })
+
+  it('are answered by another when their worker dies with a full pipe before them, and are closed here then', async () => {
+    const before = descriptors()
+    const { cluster, port } = await start({ balance: { policy: 'round-robin', accept: 'primary' } })
+    const { pid } = cluster.workers.get(1)!
+    sendSignal(pid, 'SIGSTOP')
+    const [child] = Object.values(nodeCluster.workers ?? {}).map((worker) => (worker as Worker).process)
+    for (let count = 0; count < 20; count++) child?.send({ pad: 'x'.repeat(100_000) })
+    const answers = Promise.all(Array.from({ length: 8 }, () => ask(port)))
+    await expect.poll(() => cluster.stats().connections, SOON).toMatchObject({ offered: 4, handedOver: 4 })
+    sendSignal(pid, 'SIGKILL')
+    for (const answer of await answers) expect(answer.pid).not.toBe(pid)
+    await cluster.stop()
+    await expect.poll(descriptors, SOON).toBeLessThanOrEqual(before)
   })
 
   it('leave a frozen worker with as many as it may have; the others are answered at once, and those when it is dead', async () => {

@@ -57,10 +57,6 @@ function setUp({ handoffs = 4 } = {}) {
   const unwritten: ((error?: Error) => void)[] = []
   /** Connections that the servers are told to wait for. */
   let expected = 0
-  const expect = (): (() => void) => {
-    expected++
-    return () => void expected--
-  }
   const clock = new FakeClock()
   const path = new ListenPath({
     link: {
@@ -78,7 +74,13 @@ function setUp({ handoffs = 4 } = {}) {
     },
     clock,
     warnings: new DropLog({ warn: () => {}, error: () => {} }, clock),
-    servers: { asked: () => {}, expect } as unknown as ServerRegistry,
+    servers: {
+      asked: () => {},
+      expect() {
+        expected++
+        return () => void expected--
+      },
+    } as unknown as ServerRegistry,
     handoffs,
     stickySeat: () => {},
   })

@@ -57,7 +57,10 @@ export class NodeSockets implements Sockets {
       sockname: nameOf(handle),
       pausable,
       accept: (on) => void (pausable && (on ? handle.readStart() : handle.readStop())),
+      // Nothing more is accepted; the port is free when nothing of it is still to be sent.
       close: () => {
+        handle.onconnection = (_, client) => client?.close()
+        if (pausable) handle.readStop()
         whenSent(handle, () => {
           this.#listening.delete(fd)
           handle.close()

@@ -74,7 +74,7 @@ function connect({ hostname, port, pathname }: URL, signal: AbortSignal): Promis
       Connection: 'Upgrade',
       Upgrade: 'websocket',
       'Sec-WebSocket-Version': '13',
-      'Sec-WebSocket-Key': draw(16).toString('base64'),
+      'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
     }
     const asked = request({ host: hostname, port, path: pathname, headers, agent: false, signal })
     asked.on('upgrade', (_, socket) => {
@@ -90,14 +90,14 @@ function connect({ hostname, port, pathname }: URL, signal: AbortSignal): Promis
   })
 }
 
-function draw(bytes: number): Buffer {
-  return process.getBuiltinModule('node:crypto').randomBytes(bytes)
+function randomBytes(count: number): Buffer {
+  return process.getBuiltinModule('node:crypto').randomBytes(count)
 }
 
 function write(socket: Socket, id: number, method: string, params: object = {}): void {
   const text = Buffer.from(JSON.stringify({ id, method, params }))
   // A client masks what it sends (RFC 6455, 5.3). Nobody stands in between whom the mask would have to puzzle.
-  const mask = draw(4)
+  const mask = randomBytes(4)
   const head = text.length < 126 ? [0x81, 0x80 | text.length] : [0x81, 0x80 | 126, text.length >> 8, text.length & 255]
   const masked = text.map((byte, index) => byte ^ (mask[index % 4] ?? 0))
   socket.write(Buffer.concat([Buffer.from(head), mask, masked]))

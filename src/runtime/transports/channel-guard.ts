@@ -30,7 +30,7 @@ export interface ChannelGuardOptions {
  * Stands between a worker's channel and node's code in the primary. What a worker writes there, node parses and believes:
  * a line that is no JSON, or a message that contradicts node's own state, throws where only `uncaughtException` could catch
  * it (nodejs/node#10131, #61312). Two places see everything first, on Node 20 to 26, and neither alone is enough: the pipe's
- * `onread`, before node parses, and the child's `emit`, after. A worker that writes what no node writes is corrupt: nothing
+ * `onread`, before anybody parses, and the child's `emit`, after. A worker that writes what no node writes is corrupt: nothing
  * of it is read from then on, and whoever made the guard is told once, to kill it. What is merely forged is dropped.
  */
 export class ChannelGuard {
@@ -69,7 +69,6 @@ export class ChannelGuard {
     readBefore(channel, (bytes, pass) => {
       if (bytes === undefined) {
         this.#closeUnclaimed()
-        // Node puts a function of its own in this one's place.
         pass()
         return this.#held.ended()
       }
@@ -78,10 +77,10 @@ export class ChannelGuard {
         channel.pendingHandle = null
         return closeHandle(handle)
       }
-      if (handle && this.#unclaimed) return void this.#condemn('has sent a handle without a message', handle)
+      if (handle && this.#unclaimed) return this.#condemn('has sent a handle without a message', handle)
       this.#unclaimed ??= handle
       if (this.#lines.exceeds(bytes, limit))
-        return void this.#condemn(`has written a message of more than ${limit} bytes to its channel, the limit`)
+        return this.#condemn(`has written a message of more than ${limit} bytes to its channel, the limit`)
       pace.reading(bytes.length)
       try {
         pass()

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 
 /*
  * Node's channel below `process.send`: a bare pipe, which node keeps under a symbol. None of it is documented; all of it is
- * the same from Node 20 to 26. On a version where it is not, `test/cluster/channel-guard.test.ts` fails (reading), or
+ * the same from Node 20 to 26, but for the buffers of `onread`. On a version where it is not, `test/cluster/channel-guard.test.ts` fails (reading), or
  * `test/runtime/transports/node-channel.test.ts`, with a real child (writing), or `test/cluster/connections-hand-off.test.ts` (handles).
  */
 
@@ -27,22 +27,25 @@ export interface ChannelHandle {
   readStart(): number
   readStop(): number
   /** How node writes a message: an errno, or 0. Throwing here throws in `process.send`, before anything is written. */
-  writeUtf8String(request: WriteRequest, text: string, handle: unknown): number
+  writeUtf8String(request: WriteRequest, text: string, handle: object | undefined): number
 }
 
 /** Shows what is read to `see` before node, or undefined at the end; node has it when `pass` is called. */
-export function readBefore(pipe: ChannelHandle, see: (bytes: Buffer | undefined, pass: () => void) => void): void {
+export function readBefore(pipe: ChannelHandle, see: (bytes: Buffer | undefined, pass: () => void) => unknown): void {
   const { onread } = pipe
   let before = pipe.bytesRead
   let read: ArrayBuffer | undefined
   const pass = (): void => onread.call(pipe, read)
   pipe.onread = (buffer) => {
     read = buffer
-    if (buffer === undefined) return see(undefined, pass)
     const { bytesRead } = pipe
-    const bytes = Buffer.from(buffer, 0, bytesRead - before)
+    const bytes = buffer && Buffer.from(buffer, 0, bytesRead - before)
     before = bytesRead
-    see(bytes, pass)
+    try {
+      see(bytes, pass)
+    } finally {
+      read = undefined
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { isBatch, type ReadBatch, writeBatch } from '../../protocol/codec.js'
 import type { Batch } from '../../protocol/frames.js'
-import type { Receiver, SendNowOptions, Transport } from '../../protocol/transport.js'
+import { linkEnded, type Receiver, type SendNowOptions, type Transport } from '../../protocol/transport.js'
 import { deferred } from '../deferred.js'
 import { closeHandle } from './channel-handle.js'
 import { Outbox } from './outbox.js'
@@ -89,7 +89,7 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   }
 
   sendNow(frame: Out, { handle, written }: SendNowOptions = {}): void {
-    if (!this.#open) return
+    if (!this.#open) return void (written && process.nextTick(written, linkEnded()))
     let isTold = false
     const tell = (error: Error | null): void => {
       isTold = true
@@ -101,9 +101,8 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
     } catch (error) {
       // What `written` throws is no failure to send.
       if (isTold) throw error
-      if ((error as NodeJS.ErrnoException).code === 'ERR_IPC_CHANNEL_CLOSED') return
-      this.#replace(frame, error)
-      process.nextTick(tell, error)
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_IPC_CHANNEL_CLOSED') this.#replace(frame, error)
+      process.nextTick(tell, error ?? new Error('cannot be sent'))
     }
   }
 
@@ -189,7 +188,8 @@ export class IpcTransport<Out, In> implements Transport<Out, In> {
   }
 
   #take(message: unknown, handle: unknown): void {
-    if (!this.#open) return closeHandle(handle)
+    // All that node has for its own listeners comes here too.
+    if (!this.#open) return isBatch(message) ? closeHandle(handle) : undefined
     if (!isBatch(message)) {
       if (isLostHandle(message)) this.#receiver?.handleLost?.()
       return

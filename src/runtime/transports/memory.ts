@@ -1,4 +1,4 @@
-import type { Receiver, SendNowOptions, Transport } from '../../protocol/transport.js'
+import { linkEnded, type Receiver, type SendNowOptions, type Transport } from '../../protocol/transport.js'
 
 /**
  * A link inside one process: what one end sends arrives at the other in a later turn of `schedule`, in order. The primary's
@@ -66,7 +66,8 @@ class MemoryEnd<Out, In> implements Transport<Out, In> {
 
   sendNow(frame: Out, { handle, written }: SendNowOptions = {}): void {
     this.#pass(frame, handle)
-    if (this.#open && written) queueMicrotask(written)
+    const error = this.#open ? undefined : linkEnded()
+    if (written) queueMicrotask(() => written(error))
   }
 
   receive(receiver: Receiver<In>): void {

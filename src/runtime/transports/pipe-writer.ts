@@ -26,7 +26,9 @@ export class PipeWriter {
     pipe.writeUtf8String = (request, given, handle) => {
       // Where the pipe does not say what is left, nobody could tell when a write is done: then there is no `write`.
       if (pipe.writeQueueSize !== undefined) this.#WriteRequest ??= request.constructor as new () => WriteRequest
-      return this.#give(request, textOf(given), handle)
+      const status = this.#give(request, textOf(given), handle)
+      if (handle && status === 0 && (pipe.writeQueueSize ?? 0) > 0) whenComplete(request, sending(handle))
+      return status
     }
   }
 
@@ -48,21 +50,32 @@ export class PipeWriter {
     if (status !== 0) process.nextTick(callback, failed(status))
     else if (left === 0) callback(null)
     else {
-      const sent = handle && sending(handle)
-      request.oncomplete = (ended) => {
-        sent?.()
-        callback(ended === 0 ? null : failed(ended))
-      }
+      request.oncomplete = (ended) => callback(ended === 0 ? null : failed(ended))
+      if (handle) whenComplete(request, sending(handle))
     }
     return left < BEHIND
   }
 
-  #give(request: WriteRequest, text: string, handle: unknown): number {
+  #give(request: WriteRequest, text: string, handle: object | undefined): number {
     // A character has at most three bytes, so that nearly every message is known to fit without being looked at.
     if (text.length * 3 > this.#limit && Buffer.byteLength(text) > this.#limit)
       throw new MessageTooLargeError(Buffer.byteLength(text), this.#limit)
     return this.#write.call(this.#pipe, request, text, handle)
   }
+}
+
+/** Before its `oncomplete`, which node sets when the write has returned. */
+function whenComplete(request: WriteRequest, run: () => void): void {
+  let { oncomplete } = request
+  Object.defineProperty(request, 'oncomplete', {
+    get: () => (status: number) => {
+      run()
+      oncomplete?.call(request, status)
+    },
+    set(given: typeof oncomplete) {
+      oncomplete = given
+    },
+  })
 }
 
 /** What follows says more: the channel closes. */

@@ -1,4 +1,4 @@
-import type { Receiver, SendNowOptions, Transport } from '../../protocol/transport.js'
+import { linkEnded, type Receiver, type SendNowOptions, type Transport } from '../../protocol/transport.js'
 import { deferred } from '../deferred.js'
 import type { ByteStream } from './byte-stream.js'
 import type { StandInFor } from './ipc.js'
@@ -91,9 +91,8 @@ export class StreamTransport<Out extends { readonly kind: string }, In> implemen
 
   /** There are no handles on a stream of bytes. */
   sendNow(frame: Out, { written }: SendNowOptions = {}): void {
-    if (!this.#open) return
-    this.#sendBatch([frame])
-    if (written) void Promise.resolve(this.flushed()).then(() => this.#open && written())
+    if (this.#open) this.#sendBatch([frame])
+    if (written) void Promise.resolve(this.flushed()).then(() => written(this.#open ? undefined : linkEnded()))
   }
 
   receive(receiver: Receiver<In>): void {

@@ -14,6 +14,7 @@ function listen() {
     { kind: 'listen', ref: 1, index: 0, port: 0, address: '127.0.0.1', addressType: 4, speaks: 'bytes' },
     { accepted: (connection) => accepted.shift()?.(connection), failed: () => {} },
   ) as ListeningSocket
+  onTestFinished(() => socket.close())
   const { port } = socket.sockname as { port: number }
   const arrive = async () => {
     const arrival = new Promise<Connection>((resolve) => accepted.push(resolve))
@@ -47,7 +48,7 @@ test('a listening socket that has still to be sent is closed when it is', async 
 test.each<[string, string, (sockets: NodeSockets, connection: Connection) => void]>([
   ['closed', '', (_, connection) => connection.close()],
   ['told why no worker has it', 'no', (sockets, connection) => sockets.refuse(connection, 'no')],
-])('so it is with a connection that is %s', async (_, said, end) => {
+])('a connection that has still to be sent is %s only when it is', async (_, said, end) => {
   const { sockets, socket, arrive } = listen()
   socket.accept(true)
   const { client, connection } = await arrive()
@@ -67,5 +68,4 @@ test.each<[string, string, (sockets: NodeSockets, connection: Connection) => voi
   sent()
   await once(client, 'close')
   expect(heard.join('')).toBe(said)
-  socket.close()
 })

@@ -275,6 +275,19 @@ describe('a batch with a handle', () => {
     expect(closed).toEqual(['at once', 'later'])
   })
 
+  test('is not closed before node has sent it either', () => {
+    const { pipe } = warm()
+    pipe.writeQueueSize = 100
+    const request: WriteRequest = {}
+    const told: unknown[] = []
+    pipe.writeUtf8String(request, 'what node writes', socket)
+    whenSent(socket, () => told.push('closed'))
+    request.oncomplete = (status) => told.push(status)
+    expect(told).toEqual([])
+    request.oncomplete(-32)
+    expect(told).toEqual(['closed', -32])
+  })
+
   test.each<[string, (fake: ReturnType<typeof warm>) => unknown]>([
     ["while one of node's is under way", ({ process }) => Object.assign(process, { _handleQueue: [] })],
     ['when the channel is closed', ({ process }) => Object.assign(process, { connected: false })],
