@@ -2,8 +2,9 @@ import type { EventEmitter } from 'node:events'
 
 /*
  * Node's channel below `process.send`: a bare pipe, which node keeps under a symbol. None of it is documented; all of it is
- * the same from Node 20 to 26, but for the buffers of `onread`. On a version where it is not, `test/cluster/channel-guard.test.ts` fails (reading), or
- * `test/runtime/transports/node-channel.test.ts`, with a real child (writing), or `test/cluster/connections-hand-off.test.ts` (handles).
+ * the same from Node 20 to 26, but for the buffers of `onread`. On a version where it is not, a test fails: of reading
+ * `test/cluster/channel-guard.test.ts`, of writing `test/runtime/transports/node-channel.test.ts`, with a real child, of handles
+ * `test/cluster/connections-hand-off.test.ts`.
  */
 
 /** Whose messages come out of the pipe: a `ChildProcess`, or `process` in a child. */

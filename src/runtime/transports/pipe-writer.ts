@@ -26,9 +26,7 @@ export class PipeWriter {
     pipe.writeUtf8String = (request, given, handle) => {
       // Where the pipe does not say what is left, nobody could tell when a write is done: then there is no `write`.
       if (pipe.writeQueueSize !== undefined) this.#WriteRequest ??= request.constructor as new () => WriteRequest
-      const status = this.#give(request, textOf(given), handle)
-      if (handle && status === 0 && (pipe.writeQueueSize ?? 0) > 0) whenComplete(request, sending(handle))
-      return status
+      return this.#give(request, textOf(given), handle)
     }
   }
 
@@ -49,10 +47,7 @@ export class PipeWriter {
     // Later, as there may be much in the pipe too: a callback before `false` would be missed.
     if (status !== 0) process.nextTick(callback, failed(status))
     else if (left === 0) callback(null)
-    else {
-      request.oncomplete = (ended) => callback(ended === 0 ? null : failed(ended))
-      if (handle) whenComplete(request, sending(handle))
-    }
+    else request.oncomplete = (ended) => callback(ended === 0 ? null : failed(ended))
     return left < BEHIND
   }
 
@@ -60,13 +55,15 @@ export class PipeWriter {
     // A character has at most three bytes, so that nearly every message is known to fit without being looked at.
     if (text.length * 3 > this.#limit && Buffer.byteLength(text) > this.#limit)
       throw new MessageTooLargeError(Buffer.byteLength(text), this.#limit)
-    return this.#write.call(this.#pipe, request, text, handle)
+    const status = this.#write.call(this.#pipe, request, text, handle)
+    if (handle && status === 0 && (this.#pipe.writeQueueSize ?? 0) > 0) whenComplete(request, sending(handle))
+    return status
   }
 }
 
-/** Before its `oncomplete`, which node sets when the write has returned. */
+/** Before its `oncomplete`, which whoever writes sets when the write has returned. */
 function whenComplete(request: WriteRequest, run: () => void): void {
-  let { oncomplete } = request
+  let oncomplete: WriteRequest['oncomplete']
   Object.defineProperty(request, 'oncomplete', {
     get: () => (status: number) => {
       run()

@@ -9,10 +9,17 @@ import { sending } from '../../../src/runtime/transports/sent-handles.js'
 /** Listens on a port of its own, and gives what it accepts. */
 function listen() {
   const accepted: ((connection: Connection) => void)[] = []
+  let count = 0
   const sockets = new NodeSockets(systemClock())
   const socket = sockets.listen(
     { kind: 'listen', ref: 1, index: 0, port: 0, address: '127.0.0.1', addressType: 4, speaks: 'bytes' },
-    { accepted: (connection) => accepted.shift()?.(connection), failed: () => {} },
+    {
+      accepted(connection) {
+        count++
+        accepted.shift()?.(connection)
+      },
+      failed: () => {},
+    },
   ) as ListeningSocket
   onTestFinished(() => socket.close())
   const { port } = socket.sockname as { port: number }
@@ -33,14 +40,17 @@ function listen() {
       () => false,
     )
   }
-  return { sockets, socket, arrive, isOpen }
+  return { sockets, socket, arrive, isOpen, count: () => count }
 }
 
-test('a listening socket that has still to be sent is closed when it is', async () => {
-  const { socket, isOpen } = listen()
+test('a listening socket that has still to be sent is closed when it is, and accepts nothing until then', async () => {
+  const { socket, isOpen, count } = listen()
+  socket.accept(true)
   const sent = sending(socket.handle as object)
   socket.close()
   expect(await isOpen()).toBe(true)
+  await new Promise(setImmediate)
+  expect(count()).toBe(0)
   sent()
   expect(await isOpen()).toBe(false)
 })

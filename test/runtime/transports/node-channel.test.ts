@@ -83,6 +83,15 @@ function warm({ limit = 1_000 } = {}) {
   return { channel, ...fake }
 }
 
+/** What keeps a batch from going past node. */
+const NO_WAY: [string, (fake: ReturnType<typeof warm>) => unknown][] = [
+  ['that is closed', ({ process }) => Object.assign(process, { connected: false })],
+  [
+    'of which node does not say whether a socket is under way',
+    ({ process }) => Reflect.deleteProperty(process, '_handleQueue'),
+  ],
+]
+
 describe('a batch', () => {
   test('is written as its own text, in one line', () => {
     const { process, written } = fakeProcess()
@@ -165,13 +174,7 @@ describe('past `process.send`', () => {
     expect(process.send).toHaveBeenCalledTimes(2)
   })
 
-  test.each<[string, (fake: ReturnType<typeof warm>) => unknown]>([
-    ['that is closed', ({ process }) => Object.assign(process, { connected: false })],
-    [
-      'of which node does not say whether a socket is under way',
-      ({ process }) => Reflect.deleteProperty(process, '_handleQueue'),
-    ],
-  ])('none goes to a channel %s', (_, change) => {
+  test.each(NO_WAY)('none goes to a channel %s', (_, change) => {
     const fake = warm()
     change(fake)
     sendTold(fake.channel, 1)
@@ -288,14 +291,10 @@ describe('a batch with a handle', () => {
     expect(told).toEqual(['closed', -32])
   })
 
-  test.each<[string, (fake: ReturnType<typeof warm>) => unknown]>([
-    ["while one of node's is under way", ({ process }) => Object.assign(process, { _handleQueue: [] })],
-    ['when the channel is closed', ({ process }) => Object.assign(process, { connected: false })],
-    [
-      'where node does not say whether one is under way',
-      ({ process }) => Reflect.deleteProperty(process, '_handleQueue'),
-    ],
-  ])('is for node to send %s', (_, change) => {
+  test.each<(typeof NO_WAY)[number]>([
+    ...NO_WAY,
+    ["with a socket of node's under way", ({ process }) => Object.assign(process, { _handleQueue: [] })],
+  ])('is for node to send on a channel %s', (_, change) => {
     const fake = warm()
     change(fake)
     sendAlong(fake.channel, 7)
